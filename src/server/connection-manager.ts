@@ -168,6 +168,11 @@ export class ConnectionManager {
    * @throws TypeError or RangeError if an option is wrong or the socket is registered already.
    */
   connect(socket: WebSocket, options: ConnectOptions = {}): Connection {
+    return this.accept(socket, options);
+  }
+
+  /** `connect` for the router, which also runs the connection's handler. @internal */
+  accept(socket: WebSocket, options: ConnectOptions): ServerConnection {
     const rooms = [...(options.rooms ?? [])].map((room) => checkName("room", room));
     const connection = this.#makeConnection(socket, options);
     if (connection.state !== "open") return connection;
@@ -333,13 +338,13 @@ export class ConnectionManager {
     };
   }
 
-  /** Makes a stop wait for `handler`, which MUST NOT reject. */
+  /** Makes a stop wait for `handler`, which MUST NOT reject. @internal */
   track(handler: Promise<unknown>): void {
     this.#handlers.add(handler);
     handler.then(() => this.#handlers.delete(handler));
   }
 
-  /** Says that something failed where nobody was waiting for the result. */
+  /** Says that something failed where nobody was waiting for the result. @internal */
   reportError(error: unknown, stage: string): void {
     if (this.#events.emit("error", error, { stage })) return;
     this.logger.error({ err: error, stage, instance: this.instanceId }, "unhandled error");

@@ -1,0 +1,57 @@
+/** The parameters of a path: `Params<"/chat/:room">` is `{ readonly room: string }`. */
+export type Params<Path extends string> = {
+  readonly [Name in ParamNames<Path>]: string;
+};
+
+type ParamNames<Path extends string> = Path extends `${infer Segment}/${infer Rest}`
+  ? ParamName<Segment> | ParamNames<Rest>
+  : ParamName<Path>;
+
+type ParamName<Segment extends string> = Segment extends `:${infer Name}` ? Name : never;
+
+/** A path of a route, such as `/chat/:room`. A trailing slash makes no difference. */
+export class RoutePath {
+  readonly #segments: readonly string[];
+
+  /** @throws TypeError if `path` does not begin with a slash, or a parameter has no name or one twice. */
+  constructor(path: string) {
+    if (typeof path !== "string" || !path.startsWith("/")) {
+      throw new TypeError(`The path of a route must begin with /, not ${JSON.stringify(path)}.`);
+    }
+    this.#segments = split(path);
+    const names = this.#segments.filter((segment) => segment.startsWith(":"));
+    if (names.includes(":") || new Set(names).size < names.length) {
+      throw new TypeError(`The parameters of ${path} must have names, each another one.`);
+    }
+  }
+
+  /** The parameters, percent-decoded, if `pathname` is this path; else null. */
+  match(pathname: string): Record<string, string> | null {
+    const segments = split(pathname);
+    if (segments.length !== this.#segments.length) return null;
+    const params: Record<string, string> = Object.create(null);
+    for (const [i, expected] of this.#segments.entries()) {
+      const actual = decode(segments[i] ?? "");
+      if (actual === null) return null;
+      if (!expected.startsWith(":")) {
+        if (actual !== expected) return null;
+      } else if (actual === "") return null;
+      else params[expected.slice(1)] = actual;
+    }
+    return params;
+  }
+}
+
+function split(path: string): string[] {
+  const segments = path.split("/").slice(1);
+  if (segments.at(-1) === "") segments.pop();
+  return segments;
+}
+
+function decode(segment: string): string | null {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    return null;
+  }
+}
