@@ -1,4 +1,5 @@
 import type { Broker, BrokerStatus, Channel, Packet } from "./broker.ts";
+import type { HistoryStore } from "./history-store.ts";
 import type { PresenceStore } from "./presence-store.ts";
 
 /**
@@ -29,6 +30,7 @@ export interface Instance {
 export interface Attachment {
   readonly broker: Broker;
   readonly presence: PresenceStore;
+  readonly history: HistoryStore;
 
   /** MUST resolve when the service is away: the instance begins degraded and joins by itself. */
   start(): Promise<void>;

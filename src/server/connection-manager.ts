@@ -1,6 +1,7 @@
 import { setTimeout as wait } from "node:timers/promises";
 import type { WebSocket } from "ws";
 import type { Backplane } from "../backplane/backplane.ts";
+import type { MessagePacket } from "../backplane/broker.ts";
 import { memoryBackplane } from "../backplane/memory/memory-backplane.ts";
 import type { Transition } from "../backplane/presence-store.ts";
 import { CloseCode, checkClose } from "../protocol/close-codes.ts";
@@ -13,6 +14,7 @@ import { checkOwnConnectionId, makeConnectionId, makeInstanceId } from "./connec
 import { Listeners, type ManagerEvents, type ManagerStatus } from "./events.ts";
 import { type Except, toExclusion } from "./exclusion.ts";
 import { Heartbeat } from "./heartbeat.ts";
+import { type History, HistoryReader } from "./history.ts";
 import { type Limits, resolveLimits } from "./limits.ts";
 import { LocalInstance } from "./local-instance.ts";
 import { type Logger, SILENT } from "./logger.ts";
@@ -57,6 +59,11 @@ export interface SendOptions {
   readonly except?: Except;
 }
 
+export interface RoomSendOptions extends SendOptions {
+  /** Whether to store the message; only where the room's policy has a history. Default: there yes. */
+  readonly persist?: boolean;
+}
+
 /** How to close; by default 1000 without a reason. */
 export interface CloseOptions {
   readonly code?: number;
@@ -91,6 +98,7 @@ export class ConnectionManager {
   readonly logger: Logger;
 
   readonly #instance: LocalInstance;
+  readonly #history: HistoryReader;
   readonly #policies: RoomPolicy;
   readonly #heartbeat: Heartbeat | null;
   readonly #events: Listeners<ManagerEvents>;
@@ -126,6 +134,7 @@ export class ConnectionManager {
         failed: (error, stage) => this.reportError(error, stage),
       },
     );
+    this.#history = new HistoryReader(this.#instance);
     const { pingIntervalMs, pingTimeoutMs } = this.config;
     this.#heartbeat =
       pingIntervalMs === null
@@ -222,12 +231,23 @@ export class ConnectionManager {
 
   /** Sends to all connections of a user in the cluster. */
   sendToUser(userId: string, message: Message, options: SendOptions = {}): Promise<Delivery> {
-    return this.#unawaited(this.#sendToMany("user", userId, message, options), "send");
+    return this.#unawaited(this.#sendToUser(userId, message, options), "send");
   }
 
-  /** Sends to everyone in the room. */
-  broadcastToRoom(room: string, message: Message, options: SendOptions = {}): Promise<Delivery> {
-    return this.#unawaited(this.#sendToMany("room", room, message, options), "send");
+  /**
+   * Sends to everyone in the room. In a durable room the message is stored first, and `id` is its
+   * position.
+   *
+   * @throws TypeError (as a rejection) if the message cannot be encoded, or `persist` is true in a room
+   *   whose policy has no history.
+   * @throws BackplaneUnavailableError (as a rejection) if it was to be stored and was not, or nobody knows.
+   */
+  broadcastToRoom(
+    room: string,
+    message: Message,
+    options: RoomSendOptions = {},
+  ): Promise<Delivery> {
+    return this.#unawaited(this.#sendToRoom(room, message, options), "send");
   }
 
   /** Sends to everyone. */
@@ -303,6 +323,11 @@ export class ConnectionManager {
 
   get presence(): Presence {
     return this.#instance.presence;
+  }
+
+  /** The logs of durable rooms. */
+  get history(): History {
+    return this.#history;
   }
 
   /** Adds a listener; returns the function that takes it away again. */
@@ -400,22 +425,24 @@ export class ConnectionManager {
     return this.#instance.publishTo(connectionId, { ...packet, connection: connectionId });
   }
 
-  async #sendToMany(
-    kind: "room" | "user",
-    name: string,
-    message: Message,
-    options: SendOptions,
-  ): Promise<Delivery> {
-    const except = toExclusion(options.except);
-    const encoded = EncodedMessage.from(message);
-    const channel = `${kind}:${checkName(kind, name)}` as const;
-    return this.#instance.publish(channel, { type: "message", message: encoded, except });
+  async #sendToUser(user: string, message: Message, options: SendOptions): Promise<Delivery> {
+    const packet = toPacket(message, options);
+    return this.#instance.publish(`user:${checkName("user", user)}`, packet);
+  }
+
+  async #sendToRoom(room: string, message: Message, options: RoomSendOptions): Promise<Delivery> {
+    const packet = toPacket(message, options);
+    const rules = this.#policies.of(checkName("room", room));
+    const { persist = rules.history !== null } = options;
+    if (!persist) return this.#instance.publish(`room:${room}`, packet);
+    if (rules.history === null) {
+      throw new TypeError(`persist is true, but the policy of the room ${room} has no history.`);
+    }
+    return this.#instance.publishDurable(room, packet, rules);
   }
 
   async #sendToAll(message: Message, options: SendOptions): Promise<Delivery> {
-    const except = toExclusion(options.except);
-    const encoded = EncodedMessage.from(message);
-    return this.#instance.publish("broadcast", { type: "message", message: encoded, except });
+    return this.#instance.publish("broadcast", toPacket(message, options));
   }
 
   async #changeMembership(type: "join" | "leave", target: Target, room: string): Promise<boolean> {
@@ -439,13 +466,13 @@ export class ConnectionManager {
 
   /** Tells the room who came or went, where its policy says so. */
   #announce(type: "join" | "leave", user: string, room: string): void {
-    if (!this.#policies.announces(room)) return;
+    if (!this.#policies.of(room).announce) return;
     const announcement = {
       type: type === "join" ? "user_joined" : "user_left",
       user_id: user,
       room,
     };
-    void this.broadcastToRoom(room, announcement);
+    void this.broadcastToRoom(room, announcement, { persist: false });
   }
 
   /** A promise that nobody needs to await: its failure reaches the `error` event too. */
@@ -459,4 +486,13 @@ export class ConnectionManager {
     if (event !== "error") this.reportError(error, `listener:${event}`);
     else this.logger.error({ err: error, instance: this.instanceId }, "an error listener failed");
   }
+}
+
+/** @throws TypeError if the message cannot be encoded or `except` is none of the allowed. */
+function toPacket(message: Message, { except }: SendOptions): MessagePacket {
+  return {
+    type: "message",
+    message: EncodedMessage.from(message),
+    except: toExclusion(except),
+  };
 }

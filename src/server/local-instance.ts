@@ -6,11 +6,13 @@ import type {
   MessagePacket,
   Packet,
 } from "../backplane/broker.ts";
+import type { HistoryPage } from "../backplane/history-store.ts";
 import type { Transition } from "../backplane/presence-store.ts";
 import { Registry } from "../connections/registry.ts";
 import { FanOut } from "../fanout/fan-out.ts";
 import { CloseCode } from "../protocol/close-codes.ts";
 import { EncodedMessage } from "../protocol/encoded-message.ts";
+import { BackplaneUnavailableError } from "../protocol/errors.ts";
 import { checkName } from "../protocol/names.ts";
 import type { Message } from "../protocol/payload.ts";
 import type { ConnectionHost, Delivery, ServerConnection } from "./connection.ts";
@@ -18,6 +20,7 @@ import { instanceOf } from "./connection-id.ts";
 import type { CloseInfo } from "./events.ts";
 import { type PresenceObserver, PresenceTracker } from "./presence.ts";
 import { deliverLocally, membersOf } from "./recipients.ts";
+import type { RoomRules } from "./room-policy.ts";
 
 /** Whom an instance tells what happens to it. None of these may throw. */
 export interface InstanceObserver {
@@ -149,6 +152,19 @@ export class LocalInstance implements ConnectionHost, Instance, PresenceObserver
   async publish(channel: Channel, packet: Packet): Promise<Delivery> {
     if (this.#started) return this.#attachment.broker.publish(channel, packet);
     return { scope: "instance", localRecipients: this.receive(channel, packet) };
+  }
+
+  /** Stores a message in the log of its room and sends it. */
+  async publishDurable(room: string, packet: MessagePacket, rules: RoomRules): Promise<Delivery> {
+    if (rules.history !== null && this.status === "connected") {
+      return this.#attachment.history.append(room, packet, rules.history);
+    }
+    if (rules.whenUnavailable === "ephemeral") return this.publish(`room:${room}`, packet);
+    throw new BackplaneUnavailableError("The backplane is away: nothing was stored.", "not-stored");
+  }
+
+  readHistory(room: string, since: string, limit: number): Promise<HistoryPage> {
+    return this.#attachment.history.read(room, since, limit);
   }
 
   /** Sends to the instance that holds a connection. */

@@ -1,33 +1,74 @@
+import type { HistoryPolicy } from "../backplane/history-store.ts";
+import { checkSetting, wholeNumber } from "../protocol/setting.ts";
+
 /** What holds for a room, by its name. */
 export interface RoomOptions {
+  /** Keep its messages: the room is durable. Default: not. */
+  readonly history?: HistoryOptions;
+  /**
+   * What a durable message does while the backplane is away: reject with `BackplaneUnavailableError`, or
+   * go out as an ephemeral one. Default "reject".
+   */
+  readonly whenUnavailable?: "reject" | "ephemeral";
   /** Tell the room who comes and goes: `user_joined` and `user_left`, once in the cluster. Default false. */
   readonly announce?: boolean;
+}
+
+export interface HistoryOptions {
+  /** How many messages are kept. Default 10,000. */
+  readonly maxLength?: number;
+  /** How long after the last message they are kept, in milliseconds. Default 24 hours. */
+  readonly ttlMs?: number;
+}
+
+/** A policy with its defaults, checked. */
+export interface RoomRules {
+  readonly history: HistoryPolicy | null;
+  readonly whenUnavailable: "reject" | "ephemeral";
+  readonly announce: boolean;
 }
 
 /** Policies by pattern: `*` stands for any characters. The first that fits holds. */
 export type RoomPolicies = Readonly<Record<string, RoomOptions>>;
 
-/** Finds the policy of a room. */
+/** Finds the rules of a room. */
 export class RoomPolicy {
-  readonly #policies: readonly {
-    readonly parts: readonly string[];
-    readonly options: RoomOptions;
-  }[];
+  readonly #policies: readonly { readonly parts: readonly string[]; readonly rules: RoomRules }[];
 
+  /** @throws TypeError or RangeError naming the option that is wrong. */
   constructor(policies: RoomPolicies = {}) {
     this.#policies = Object.entries(policies).map(([pattern, options]) => ({
       parts: pattern.split("*"),
-      options,
+      rules: resolveRules(pattern, options),
     }));
   }
 
-  announces(room: string): boolean {
-    return this.#find(room)?.announce ?? false;
+  of(room: string): RoomRules {
+    return this.#policies.find(({ parts }) => fits(room, parts))?.rules ?? NO_RULES;
   }
+}
 
-  #find(room: string): RoomOptions | undefined {
-    return this.#policies.find(({ parts }) => fits(room, parts))?.options;
+const NO_RULES: RoomRules = { history: null, whenUnavailable: "reject", announce: false };
+const MAX_LENGTH = wholeNumber("", 10_000, 1, 10_000_000);
+const TTL_MS = wholeNumber("", 86_400_000, 1000, 31_536_000_000, " (milliseconds)");
+
+function resolveRules(pattern: string, options: RoomOptions): RoomRules {
+  const { history, whenUnavailable = "reject", announce = false } = options;
+  const name = `rooms[${JSON.stringify(pattern)}]`;
+  if (whenUnavailable !== "reject" && whenUnavailable !== "ephemeral") {
+    throw new RangeError(`${name}.whenUnavailable must be "reject" or "ephemeral".`);
   }
+  return {
+    history:
+      history === undefined
+        ? null
+        : {
+            maxLength: checkSetting(`${name}.history.maxLength`, history.maxLength, MAX_LENGTH),
+            ttlMs: checkSetting(`${name}.history.ttlMs`, history.ttlMs, TTL_MS),
+          },
+    whenUnavailable,
+    announce,
+  };
 }
 
 /** Whether `name` is `parts` with anything between them. Linear: no backtracking is needed for `*` alone. */

@@ -143,7 +143,7 @@ export class WebSocketRouter {
       return UNAUTHORIZED;
     } catch (error) {
       if (!(error instanceof AuthenticationError)) throw error;
-      return error.code === "conflicting_credentials" ? { status: 400 } : UNAUTHORIZED;
+      return BAD_REQUEST_CODES.has(error.code) ? { status: 400 } : UNAUTHORIZED;
     }
   }
 
@@ -169,6 +169,9 @@ export class WebSocketRouter {
     return null;
   }
 }
+
+/** What is wrong with the request itself, not with who sent it. */
+const BAD_REQUEST_CODES: ReadonlySet<string> = new Set(["conflicting_credentials", "bad_request"]);
 
 /** How long an authenticator may take, in milliseconds; then the client gets a 503. */
 const AUTHENTICATION_TIMEOUT_MS = 5000;

@@ -1,5 +1,6 @@
 import type { Attachment, Backplane, Instance } from "../backplane.ts";
 import { MemoryBroker, MemoryChannels } from "./memory-broker.ts";
+import { MemoryHistory, MemoryLogs } from "./memory-history.ts";
 import { MemoryPresence, MemoryPresenceTable } from "./memory-presence.ts";
 
 /**
@@ -9,11 +10,13 @@ import { MemoryPresence, MemoryPresenceTable } from "./memory-presence.ts";
 export function memoryBackplane(): Backplane {
   const channels = new MemoryChannels();
   const table = new MemoryPresenceTable();
+  const logs = new MemoryLogs();
   return {
     attach: (instance: Instance): Attachment => {
       const broker = new MemoryBroker(channels, instance);
       return {
         broker,
+        history: new MemoryHistory(logs, broker),
         presence: new MemoryPresence(table, instance.id),
         start: async () => {},
         stop: async () => broker.close(),

@@ -108,7 +108,9 @@ export class MemoryPresence implements PresenceStore {
     const { online, asUser } = this.#table;
     if (!online.has(user)) return false;
     const rooms = within(asUser, user, () => new Set<string>());
-    return rooms.size < rooms.add(room).size;
+    if (rooms.has(room)) return false;
+    rooms.add(room);
+    return true;
   }
 
   async leaveAsUser(user: string, room: string): Promise<boolean> {

@@ -1,0 +1,56 @@
+#!/usr/bin/env node
+import { readFileSync } from "node:fs";
+import { ConfigurationError } from "../protocol/errors.ts";
+import { SERVE_HELP, serve } from "./serve.ts";
+
+const HELP = `Usage: roomcast <command> [options]
+
+Commands:
+  serve      Run a ready-made WebSocket server with a chat page
+
+Options:
+  --help     Show this, or with a command the command's options
+  --version  Show the version
+`;
+
+interface Command {
+  readonly help: string;
+  /** Resolves when the command is done; a server's never is. */
+  run(args: readonly string[]): Promise<void>;
+}
+
+const COMMANDS: ReadonlyMap<string, Command> = new Map([
+  ["serve", { help: SERVE_HELP, run: serve }],
+]);
+
+async function main([name, ...args]: readonly string[]): Promise<void> {
+  if (name === undefined || name === "--help" || name === "help") {
+    process.stdout.write(HELP);
+    return;
+  }
+  if (name === "--version") {
+    process.stdout.write(`${version()}\n`);
+    return;
+  }
+  const command = COMMANDS.get(name);
+  if (command === undefined) {
+    throw new ConfigurationError(
+      `There is no command ${JSON.stringify(name)}; there are: ${[...COMMANDS.keys()].join(", ")}.`,
+    );
+  }
+  if (args.includes("--help")) process.stdout.write(command.help);
+  else await command.run(args);
+}
+
+function version(): string {
+  const file = new URL("../../package.json", import.meta.url);
+  const { version: found }: { version: string } = JSON.parse(readFileSync(file, "utf8"));
+  return found;
+}
+
+/** What the user can mend is said in a sentence; anything else is a fault of ours and shows where. */
+main(process.argv.slice(2)).catch((error: unknown) => {
+  const shown = error instanceof ConfigurationError ? error.message : error;
+  console.error(shown instanceof Error ? shown : `roomcast: ${shown}`);
+  process.exitCode = 1;
+});
