@@ -14,6 +14,7 @@ import {
   NOW,
   p256,
   p384,
+  pem,
   rsa,
 } from "../support/tokens.ts";
 
@@ -116,6 +117,7 @@ describe("a key set at a URL", () => {
     expect(await ask(authenticate, jwt({ alg: "HS256" }, claims, secret))).toBeNull();
     expect(await ask(authenticate, jwt({ alg: "none" }, claims, secret, "HS256"))).toBeNull();
     expect(await ask(authenticate, "garbage")).toBeNull();
+    expect(await ask(authenticate, `${first()}.AAAA.AAAA`)).toBeNull();
     const onlyRsa = authenticator({ algorithms: ["RS256"] });
     expect(await ask(onlyRsa, first())).toBeNull();
     expect(issuer.requests).toBe(0);
@@ -141,6 +143,11 @@ describe("a key set at a URL", () => {
       jwk(p256.publicKey, { kid: "first", use: "sig", key_ops: ["verify"], alg: "ES256" }),
     ];
     expect(await ask(authenticate, first())).toEqual(alice);
+  });
+
+  test("gives no key in another form than a JWK", async () => {
+    issuer.keys = [pem(p256.publicKey)];
+    expect(await ask(authenticate, token("ES256", p256))).toBeNull();
   });
 
   test("gives no key that is published together with its private half", async () => {
