@@ -1,0 +1,83 @@
+import type { IncomingMessage } from "node:http";
+import { AuthenticationError } from "../protocol/errors.ts";
+
+/** The longest token that is looked at, in bytes. */
+export const MAX_TOKEN_BYTES: number = 8 * 1024;
+
+/** Where a token was found. */
+export type TokenSource = "query" | "authorization" | "subprotocol" | "apiKeyHeader";
+
+/** What a request says about who is calling. */
+export interface ExtractedToken {
+  /** The token, or null if the request carries none. */
+  readonly token: string | null;
+  /** The first place it was found in, or null if there is none. */
+  readonly source: TokenSource | null;
+  /**
+   * "bearer" if the client offered that subprotocol. Browsers give up unless one of those they
+   * offered is selected, so select it if no other fits. Never answer with the token.
+   */
+  readonly subprotocol: "bearer" | null;
+}
+
+/**
+ * Finds the token of a request. It may stand in the query (`token`), in `Authorization: Bearer`, in
+ * the subprotocols (`["bearer", token]`, the only place besides the query that a browser can write
+ * to) or in `X-API-Key`. A blank one counts as absent; the same token in two places is one.
+ *
+ * The token is unverified: this function only finds it.
+ *
+ * @throws AuthenticationError with code "conflicting_credentials" if two of them differ: answer 400,
+ *   as RFC 6750 section 3.1 asks for. With its usual code if one is larger than 8 KiB: answer 401.
+ */
+export function extractToken(request: IncomingMessage): ExtractedToken {
+  const { authorization = [], "x-api-key": apiKeys = [] } = request.headersDistinct;
+  const protocols = offeredProtocols(request);
+
+  const found: { token: string; source: TokenSource }[] = [];
+  const take = (source: TokenSource, values: readonly string[]): void => {
+    for (const value of values) {
+      const token = value.trim();
+      if (token !== "") found.push({ token, source });
+    }
+  };
+  take("query", query(request).getAll("token"));
+  take("authorization", authorization.map(bearerToken));
+  take(
+    "subprotocol",
+    protocols.filter((_, index) => protocols[index - 1] === "bearer"),
+  );
+  take("apiKeyHeader", apiKeys);
+
+  if (found.some(({ token }) => Buffer.byteLength(token) > MAX_TOKEN_BYTES)) {
+    throw new AuthenticationError(`The token is larger than ${MAX_TOKEN_BYTES} bytes.`);
+  }
+  const { token, source } = found[0] ?? { token: null, source: null };
+  if (found.some((other) => other.token !== token)) {
+    throw new AuthenticationError("The request carries two different tokens.", {
+      code: "conflicting_credentials",
+    });
+  }
+  return { token, source, subprotocol: protocols.includes("bearer") ? "bearer" : null };
+}
+
+/** The query of a request's target. Not by `new URL`, which throws at what a stranger may send. */
+function query(request: IncomingMessage): URLSearchParams {
+  const [target = ""] = (request.url ?? "").split("#", 1);
+  const start = target.indexOf("?");
+  return new URLSearchParams(start < 0 ? "" : target.slice(start));
+}
+
+/** The token in an Authorization header; "" if its scheme is another. RFC 6750 section 2.1. */
+function bearerToken(header: string): string {
+  const scheme = header.slice(0, 6).toLowerCase();
+  const rest = header.slice(6);
+  // Without the gap it is a scheme whose name merely starts like this one.
+  return scheme === "bearer" && rest.trimStart() !== rest ? rest : "";
+}
+
+/** The subprotocols in the order they were offered. RFC 6455 section 11.3.4. */
+function offeredProtocols(request: IncomingMessage): string[] {
+  const headers = request.headersDistinct["sec-websocket-protocol"] ?? [];
+  return headers.flatMap((header) => header.split(",")).map((protocol) => protocol.trim());
+}

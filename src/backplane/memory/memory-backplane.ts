@@ -1,0 +1,23 @@
+import type { Attachment, Backplane, Instance } from "../backplane.ts";
+import { MemoryBroker, MemoryChannels } from "./memory-broker.ts";
+import { MemoryPresence, MemoryPresenceTable } from "./memory-presence.ts";
+
+/**
+ * A backplane within this process. Managers that share one behave as a cluster, with the same
+ * semantics as on Redis, except that nothing survives the process.
+ */
+export function memoryBackplane(): Backplane {
+  const channels = new MemoryChannels();
+  const table = new MemoryPresenceTable();
+  return {
+    attach: (instance: Instance): Attachment => {
+      const broker = new MemoryBroker(channels, instance);
+      return {
+        broker,
+        presence: new MemoryPresence(table, instance.id),
+        start: async () => {},
+        stop: async () => broker.close(),
+      };
+    },
+  };
+}

@@ -1,0 +1,169 @@
+import type {
+  Arrival,
+  PresenceEntry,
+  PresenceStore,
+  Transition,
+  UserPresence,
+} from "../presence-store.ts";
+
+/** Which instances hold whom where, for all that share a memory backplane. */
+export class MemoryPresenceTable {
+  /** user → instance → entry */
+  readonly online: Map<string, Map<string, PresenceEntry>> = new Map();
+  /** room → user → instances */
+  readonly rooms: Map<string, Map<string, Set<string>>> = new Map();
+  /** user → rooms, the other way round */
+  readonly roomsOf: Map<string, Set<string>> = new Map();
+  /** user → rooms they are in as a user */
+  readonly asUser: Map<string, Set<string>> = new Map();
+  /** connection id its caller chose → instance */
+  readonly claims: Map<string, string> = new Map();
+}
+
+export class MemoryPresence implements PresenceStore {
+  readonly #table: MemoryPresenceTable;
+  readonly #instance: string;
+
+  constructor(table: MemoryPresenceTable, instance: string) {
+    this.#table = table;
+    this.#instance = instance;
+  }
+
+  async online(user: string, entry: PresenceEntry): Promise<Arrival> {
+    const { online, asUser } = this.#table;
+    const instances = online.get(user);
+    if (instances === undefined) online.set(user, new Map([[this.#instance, entry]]));
+    else instances.set(this.#instance, entry);
+    return { first: instances === undefined, rooms: [...(asUser.get(user) ?? [])] };
+  }
+
+  async offline(user: string): Promise<boolean> {
+    return this.#offline(user);
+  }
+
+  async enter(room: string, user: string): Promise<boolean> {
+    const { rooms, roomsOf } = this.#table;
+    const users = within(rooms, room, () => new Map<string, Set<string>>());
+    const instances = within(users, user, () => new Set<string>());
+    const first = instances.size === 0;
+    instances.add(this.#instance);
+    within(roomsOf, user, () => new Set<string>()).add(room);
+    return first;
+  }
+
+  async exit(room: string, user: string): Promise<boolean> {
+    return this.#exit(room, user);
+  }
+
+  async withdraw(): Promise<readonly Transition[]> {
+    const { online, rooms, claims } = this.#table;
+    const made: Transition[] = [];
+    for (const [room, users] of rooms) {
+      for (const user of users.keys()) {
+        if (this.#exit(room, user)) made.push({ type: "leave", user, room });
+      }
+    }
+    for (const user of online.keys()) {
+      if (this.#offline(user)) made.push({ type: "offline", user });
+    }
+    for (const [connection, instance] of claims) {
+      if (instance === this.#instance) claims.delete(connection);
+    }
+    return made;
+  }
+
+  async isOnline(user: string): Promise<boolean> {
+    return this.#table.online.has(user);
+  }
+
+  async get(user: string): Promise<UserPresence> {
+    const entries = [...(this.#table.online.get(user) ?? [])];
+    return {
+      online: entries.length > 0,
+      instances: entries.map(([instance, entry]) => ({ instance, ...entry })),
+    };
+  }
+
+  async *onlineUsers(): AsyncGenerator<string> {
+    yield* [...this.#table.online.keys()];
+  }
+
+  async onlineCount(): Promise<number> {
+    return this.#table.online.size;
+  }
+
+  async *roomUsers(room: string): AsyncGenerator<string> {
+    yield* [...(this.#table.rooms.get(room)?.keys() ?? [])];
+  }
+
+  async roomUserCount(room: string): Promise<number> {
+    return this.#table.rooms.get(room)?.size ?? 0;
+  }
+
+  async *userRooms(user: string): AsyncGenerator<string> {
+    yield* [...(this.#table.roomsOf.get(user) ?? [])];
+  }
+
+  async joinAsUser(user: string, room: string): Promise<boolean> {
+    const { online, asUser } = this.#table;
+    if (!online.has(user)) return false;
+    const rooms = within(asUser, user, () => new Set<string>());
+    return rooms.size < rooms.add(room).size;
+  }
+
+  async leaveAsUser(user: string, room: string): Promise<boolean> {
+    const rooms = this.#table.asUser.get(user);
+    const left = rooms?.delete(room) ?? false;
+    if (rooms?.size === 0) this.#table.asUser.delete(user);
+    return left;
+  }
+
+  async claim(connection: string): Promise<string | null> {
+    const holder = this.#table.claims.get(connection) ?? null;
+    this.#table.claims.set(connection, this.#instance);
+    return holder === this.#instance ? null : holder;
+  }
+
+  async release(connection: string): Promise<void> {
+    const { claims } = this.#table;
+    if (claims.get(connection) === this.#instance) claims.delete(connection);
+  }
+
+  async locate(connection: string): Promise<string | null> {
+    return this.#table.claims.get(connection) ?? null;
+  }
+
+  #offline(user: string): boolean {
+    const { online, asUser } = this.#table;
+    const instances = online.get(user);
+    if (instances === undefined || !instances.delete(this.#instance)) return false;
+    if (instances.size > 0) return false;
+    online.delete(user);
+    asUser.delete(user);
+    return true;
+  }
+
+  #exit(room: string, user: string): boolean {
+    const { rooms, roomsOf } = this.#table;
+    const users = rooms.get(room);
+    const instances = users?.get(user);
+    if (users === undefined || instances === undefined) return false;
+    if (!instances.delete(this.#instance) || instances.size > 0) return false;
+    users.delete(user);
+    if (users.size === 0) rooms.delete(room);
+    const others = roomsOf.get(user);
+    others?.delete(room);
+    if (others?.size === 0) roomsOf.delete(user);
+    return true;
+  }
+}
+
+/** The value at `key`, made when it is missing. */
+function within<K, V>(map: Map<K, V>, key: K, make: () => V): V {
+  let value = map.get(key);
+  if (value === undefined) {
+    value = make();
+    map.set(key, value);
+  }
+  return value;
+}

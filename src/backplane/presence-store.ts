@@ -1,0 +1,77 @@
+/** What is kept of a user on one instance, while it holds a connection of theirs. */
+export interface PresenceEntry {
+  /** When the first of these connections was made, in milliseconds since the epoch. */
+  readonly connectedAt: number;
+  /** Given with that connection; JSON. */
+  readonly metadata: Readonly<Record<string, unknown>>;
+}
+
+/** Where a user is online. */
+export interface UserPresence {
+  readonly online: boolean;
+  readonly instances: readonly (PresenceEntry & { readonly instance: string })[];
+}
+
+/** A user came into or left a room of the cluster; without a room: came online or went offline. */
+export interface Transition {
+  readonly type: "join" | "leave" | "online" | "offline";
+  readonly user: string;
+  readonly room?: string;
+}
+
+/**
+ * Who is where in the cluster. Each instance writes only its own entries, and only when it gains its
+ * first or loses its last connection of a user (in a room), so writes are absolute and safe to repeat.
+ * Entries of instances that are gone MUST NOT show in any answer.
+ *
+ * A method that answers whether a transition took place MUST say so to exactly one instance.
+ * While the service is away, writes MUST resolve with what is true of this instance alone and be
+ * made up for later; reads reject with `BackplaneUnavailableError`.
+ */
+export interface PresenceStore {
+  /**
+   * This instance holds its first connection of the user. `first`: nobody else held one. `rooms`: those
+   * the user is in as a user, which every connection of theirs joins.
+   */
+  online(user: string, entry: PresenceEntry): Promise<Arrival>;
+
+  /** This instance holds no connection of the user any more. Whether they are offline now. */
+  offline(user: string): Promise<boolean>;
+
+  /** The first connection of the user on this instance joined the room. Whether nobody else held one there. */
+  enter(room: string, user: string): Promise<boolean>;
+
+  /** The last one left the room. Whether the user is out of it now. */
+  exit(room: string, user: string): Promise<boolean>;
+
+  /** Takes back everything this instance wrote; answers the transitions that made. */
+  withdraw(): Promise<readonly Transition[]>;
+
+  isOnline(user: string): Promise<boolean>;
+  get(user: string): Promise<UserPresence>;
+  /** Users who are online, each once, in no order; those who come or go meanwhile may be missed. */
+  onlineUsers(): AsyncIterable<string>;
+  onlineCount(): Promise<number>;
+  roomUsers(room: string): AsyncIterable<string>;
+  roomUserCount(room: string): Promise<number>;
+  userRooms(user: string): AsyncIterable<string>;
+
+  /**
+   * Brings the user into a room as a user, for all their connections, until they leave or are offline.
+   * Whether that is new; false for a user who is offline.
+   */
+  joinAsUser(user: string, room: string): Promise<boolean>;
+  leaveAsUser(user: string, room: string): Promise<boolean>;
+
+  /** Takes a connection id its caller chose; answers the other instance that held it until now. */
+  claim(connection: string): Promise<string | null>;
+  /** Gives it back, if this instance still holds it. */
+  release(connection: string): Promise<void>;
+  /** The instance that holds such an id. */
+  locate(connection: string): Promise<string | null>;
+}
+
+export interface Arrival {
+  readonly first: boolean;
+  readonly rooms: readonly string[];
+}

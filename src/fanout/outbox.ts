@@ -1,0 +1,27 @@
+import type { Sequence } from "./sequence.ts";
+
+/**
+ * What one connection is owed in this turn. `FanOut` moves it from node to node; the subclass knows
+ * how bytes leave.
+ */
+export abstract class Outbox {
+  /** The frames to be written at the next flush; null: nothing is owed. */
+  pending: Sequence | null = null;
+  /** Those of them this connection was excepted from, oldest first. */
+  holes: Sequence[] | null = null;
+
+  /**
+   * Writes `sequence` without `holes`, or keeps it until the reader has caught up. MUST NOT throw and
+   * MUST NOT send anything itself. A connection that is no longer open drops it.
+   */
+  abstract write(sequence: Sequence, holes: readonly Sequence[] | null): void;
+
+  /** Writes what is pending now instead of at the end of the turn, so that a close frame can follow. */
+  flush(): void {
+    const { pending, holes } = this;
+    if (pending === null) return;
+    this.pending = null;
+    this.holes = null;
+    this.write(pending, holes);
+  }
+}

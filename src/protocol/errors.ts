@@ -1,0 +1,93 @@
+/** Options every Roomcast error takes besides its message. */
+export interface WebSocketErrorOptions {
+  /** What this error was made of, if something else failed first. */
+  readonly cause?: unknown;
+  /** A stable, machine-readable name; each class has its own default. */
+  readonly code?: string;
+}
+
+/**
+ * The base of every error Roomcast throws on its own account. `code` is stable across releases,
+ * the message is not. A wrong argument is not one of these: it is a `TypeError` or `RangeError`
+ * that names the option.
+ */
+export class WebSocketError extends Error {
+  readonly code: string;
+
+  constructor(message: string, options: WebSocketErrorOptions = {}) {
+    super(message, "cause" in options ? { cause: options.cause } : undefined);
+    this.name = new.target.name;
+    this.code = options.code ?? "websocket_error";
+  }
+}
+
+/** The connection is closed, so nothing more can be sent or received over it. */
+export class ConnectionClosedError extends WebSocketError {
+  /** The close code of RFC 6455 section 7.4 (1005 and 1006 where there was none on the wire). */
+  readonly closeCode: number;
+  /** The close reason as the peer gave it; may be empty. */
+  readonly reason: string;
+
+  constructor(closeCode: number, reason = "", options: WebSocketErrorOptions = {}) {
+    const because = reason === "" ? "" : ` (${reason})`;
+    super(`The connection is closed: ${closeCode}${because}.`, {
+      code: "connection_closed",
+      ...options,
+    });
+    this.closeCode = closeCode;
+    this.reason = reason;
+  }
+}
+
+/** A connection could not be made: the network, the handshake, or the service behind it failed. */
+export class ConnectionFailedError extends WebSocketError {
+  constructor(message: string, options: WebSocketErrorOptions = {}) {
+    super(message, { code: "connection_failed", ...options });
+  }
+}
+
+/** A credential is missing, wrong, ambiguous, or no longer valid. */
+export class AuthenticationError extends WebSocketError {
+  constructor(message: string, options: WebSocketErrorOptions = {}) {
+    super(message, { code: "authentication_failed", ...options });
+  }
+}
+
+/** A message is larger than what this side or the other accepts. */
+export class MessageTooLargeError extends WebSocketError {
+  /** Size of the message in bytes, as it would be on the wire. */
+  readonly size: number;
+  /** The largest size that is accepted, in bytes. */
+  readonly limit: number;
+
+  constructor(size: number, limit: number, options: WebSocketErrorOptions = {}) {
+    super(`A message of ${size} bytes is over the limit of ${limit} bytes.`, {
+      code: "message_too_large",
+      ...options,
+    });
+    this.size = size;
+    this.limit = limit;
+  }
+}
+
+/** The backplane could not do what it was asked, or nobody knows whether it did. */
+export class BackplaneUnavailableError extends WebSocketError {
+  /** "not-stored": it certainly did not happen. "unknown": it may have happened. */
+  readonly outcome: "not-stored" | "unknown";
+
+  constructor(
+    message: string,
+    outcome: "not-stored" | "unknown",
+    options: WebSocketErrorOptions = {},
+  ) {
+    super(message, { code: "backplane_unavailable", ...options });
+    this.outcome = outcome;
+  }
+}
+
+/** A setting is not understood or out of range; the message names it, its value and what is allowed. */
+export class ConfigurationError extends WebSocketError {
+  constructor(message: string, options: WebSocketErrorOptions = {}) {
+    super(message, { code: "invalid_configuration", ...options });
+  }
+}

@@ -1,0 +1,457 @@
+import { setTimeout as wait } from "node:timers/promises";
+import type { WebSocket } from "ws";
+import type { Backplane } from "../backplane/backplane.ts";
+import { memoryBackplane } from "../backplane/memory/memory-backplane.ts";
+import type { Transition } from "../backplane/presence-store.ts";
+import { CloseCode, checkClose } from "../protocol/close-codes.ts";
+import { resolveConfig, type WebSocketConfig } from "../protocol/config.ts";
+import { EncodedMessage } from "../protocol/encoded-message.ts";
+import { checkName } from "../protocol/names.ts";
+import type { Message } from "../protocol/payload.ts";
+import { type Connection, connectionOf, type Delivery, ServerConnection } from "./connection.ts";
+import { checkOwnConnectionId, makeConnectionId, makeInstanceId } from "./connection-id.ts";
+import { Listeners, type ManagerEvents, type ManagerStatus } from "./events.ts";
+import { type Except, toExclusion } from "./exclusion.ts";
+import { Heartbeat } from "./heartbeat.ts";
+import { type Limits, resolveLimits } from "./limits.ts";
+import { LocalInstance } from "./local-instance.ts";
+import { type Logger, SILENT } from "./logger.ts";
+import type { Presence } from "./presence.ts";
+import { type RoomPolicies, RoomPolicy } from "./room-policy.ts";
+import { before, closeAll, resolveGoodbye, type StopOptions } from "./shutdown.ts";
+
+/** How long a user who dropped stays online, in milliseconds. */
+const OFFLINE_GRACE_MS = 10_000;
+
+export interface ConnectionManagerOptions {
+  /** What carries messages between instances. Default: one in memory, for this manager alone. */
+  readonly backplane?: Backplane;
+  /** Unique in the cluster. Default: random. */
+  readonly instanceId?: string;
+  /** Defaults where absent; `loadConfig()` reads the environment. */
+  readonly config?: Partial<WebSocketConfig>;
+  readonly limits?: Partial<Limits>;
+  /** Policies by pattern of the room's name; the first that fits holds. */
+  readonly rooms?: RoomPolicies;
+  /** How long a user who dropped without a normal close stays online, in milliseconds. Default 10,000. */
+  readonly offlineGraceMs?: number;
+  /** Default: says nothing. */
+  readonly logger?: Logger;
+}
+
+export interface ConnectOptions {
+  /** Unique in the cluster; the holder of an id in use is replaced (4409). Default: made here. */
+  readonly id?: string;
+  readonly userId?: string;
+  /** Rooms to join at once. */
+  readonly rooms?: Iterable<string>;
+  /** Kept as it is; JSON, if others are to see it in `presence`. */
+  readonly metadata?: Record<string, unknown>;
+}
+
+/** A connection, its id, or all connections of a user. */
+export type Target = Connection | string | { readonly userId: string };
+
+export interface SendOptions {
+  /** Whom to leave out, on every instance. */
+  readonly except?: Except;
+}
+
+/** How to close; by default 1000 without a reason. */
+export interface CloseOptions {
+  readonly code?: number;
+  readonly reason?: string;
+}
+
+/** What `health()` answers. */
+export interface Health {
+  readonly status: ManagerStatus;
+  readonly instance_id: string;
+  readonly local_connections: number;
+  readonly local_users: number;
+  readonly local_rooms: number;
+  readonly global_online_users: number;
+  readonly redis_connected: boolean;
+}
+
+/**
+ * The connections of this instance, grouped by user and room, as a part of the cluster. Delivers
+ * messages to one connection, one user, one room or everyone, wherever they are connected.
+ *
+ * While the backplane is reachable, messages to one room arrive in one order, the same on every
+ * instance and every connection; otherwise first in, first out for each sending instance.
+ *
+ * Every send resolves once the message is queued here. One that fails rejects, and its failure also
+ * reaches the `error` event, so that nobody need await it.
+ */
+export class ConnectionManager {
+  readonly instanceId: string;
+  readonly config: WebSocketConfig;
+  readonly limits: Limits;
+  readonly logger: Logger;
+
+  readonly #instance: LocalInstance;
+  readonly #policies: RoomPolicy;
+  readonly #heartbeat: Heartbeat | null;
+  readonly #events: Listeners<ManagerEvents>;
+  /** Handlers, which a stop waits for. */
+  readonly #handlers: Set<Promise<unknown>> = new Set();
+  #phase: "new" | "running" | "draining" | "stopped" = "new";
+  #starting: Promise<void> | null = null;
+  #stopping: Promise<void> | null = null;
+
+  /** Starts nothing. @throws TypeError or RangeError naming the option that is wrong. */
+  constructor(options: ConnectionManagerOptions = {}) {
+    const { instanceId: id = makeInstanceId(), offlineGraceMs = OFFLINE_GRACE_MS } = options;
+    this.instanceId = checkName("instance id", id);
+    if (!(offlineGraceMs >= 0)) {
+      throw new RangeError(`offlineGraceMs must be 0 or more, not ${offlineGraceMs}.`);
+    }
+    this.config = resolveConfig(options.config);
+    this.limits = resolveLimits(options.limits);
+    this.logger = options.logger ?? SILENT;
+    this.#policies = new RoomPolicy(options.rooms);
+    this.#events = new Listeners((error, event) => this.#listenerFailed(error, event));
+    this.#instance = new LocalInstance(
+      {
+        id: this.instanceId,
+        backplane: options.backplane ?? memoryBackplane(),
+        offlineGraceMs,
+        maxRoomsPerConnection: this.limits.maxRoomsPerConnection,
+      },
+      {
+        disconnected: (connection, info) => this.#events.emit("disconnect", connection, info),
+        changed: (transition) => this.#changed(transition),
+        statusChanged: () => this.#events.emit("status", { status: this.status }),
+        failed: (error, stage) => this.reportError(error, stage),
+      },
+    );
+    const { pingIntervalMs, pingTimeoutMs } = this.config;
+    this.#heartbeat =
+      pingIntervalMs === null
+        ? null
+        : new Heartbeat(pingIntervalMs, pingTimeoutMs, () => this.#registry.connections.items);
+  }
+
+  // Life
+
+  /** Joins the cluster. Connections, rooms and users from before are made known then. Idempotent. */
+  start(): Promise<void> {
+    this.#starting ??= this.#start();
+    return this.#starting;
+  }
+
+  /**
+   * Leaves in good order: not ready any more, a wait for the balancer, no new connections, a goodbye to
+   * every client, paced closes, then the handlers' clean-up, and last the backplane. Idempotent.
+   */
+  stop(options: StopOptions = {}): Promise<void> {
+    this.#stopping ??= this.#stop(options);
+    return this.#stopping;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  /** Whether new connections are taken. */
+  get accepting(): boolean {
+    return this.#phase === "new" || this.#phase === "running";
+  }
+
+  // Connections
+
+  /**
+   * Registers an accepted `ws` socket. A socket that is no longer open is not registered, nor is any
+   * once the manager is stopping (1012); the connection that is returned is closed then.
+   *
+   * @throws TypeError or RangeError if an option is wrong or the socket is registered already.
+   */
+  connect(socket: WebSocket, options: ConnectOptions = {}): Connection {
+    const rooms = [...(options.rooms ?? [])].map((room) => checkName("room", room));
+    const connection = this.#makeConnection(socket, options);
+    if (connection.state !== "open") return connection;
+    if (!this.accepting) {
+      connection.end(CloseCode.serviceRestart, "restarting");
+      return connection;
+    }
+    this.#heartbeat?.start();
+    this.#instance.register(connection, options.id !== undefined);
+    for (const room of rooms) this.#unawaited(this.#instance.join(connection, room), "join");
+    this.#events.emit("connect", connection);
+    return connection;
+  }
+
+  /** Closes a connection, on whatever instance it is. Does nothing if there is none. */
+  async disconnect(
+    target: Connection | string,
+    { code = CloseCode.normal, reason = "" }: CloseOptions = {},
+  ): Promise<void> {
+    checkClose(code, reason);
+    const id = typeof target === "string" ? target : target.id;
+    const local = this.#registry.get(id);
+    if (local !== undefined) return local.close(code, reason);
+    await this.#instance.publishTo(id, { type: "disconnect", code, reason, connection: id });
+  }
+
+  /** Closes every connection of a user in the cluster; the user is offline at once. */
+  async disconnectUser(
+    userId: string,
+    { code = CloseCode.normal, reason = "" }: CloseOptions = {},
+  ): Promise<void> {
+    checkClose(code, reason);
+    const channel = `user:${checkName("user", userId)}` as const;
+    await this.#instance.publish(channel, { type: "disconnect", code, reason });
+  }
+
+  // Messages
+
+  /**
+   * Sends to one connection, on whatever instance it is.
+   *
+   * @throws TypeError (as a rejection) if the message cannot be encoded, before anybody is sent anything.
+   */
+  send(connectionId: string, message: Message): Promise<Delivery> {
+    return this.#unawaited(this.#sendToConnection(connectionId, message), "send");
+  }
+
+  /** Sends to all connections of a user in the cluster. */
+  sendToUser(userId: string, message: Message, options: SendOptions = {}): Promise<Delivery> {
+    return this.#unawaited(this.#sendToMany("user", userId, message, options), "send");
+  }
+
+  /** Sends to everyone in the room. */
+  broadcastToRoom(room: string, message: Message, options: SendOptions = {}): Promise<Delivery> {
+    return this.#unawaited(this.#sendToMany("room", room, message, options), "send");
+  }
+
+  /** Sends to everyone. */
+  broadcast(message: Message, options: SendOptions = {}): Promise<Delivery> {
+    return this.#unawaited(this.#sendToAll(message, options), "send");
+  }
+
+  // Rooms
+
+  /**
+   * Brings a connection, or all present and future connections of a user, into a room. Resolves to
+   * whether that changed anything (for a connection of another instance: whether it was asked to).
+   */
+  async joinRoom(target: Target, room: string): Promise<boolean> {
+    return this.#changeMembership("join", target, checkName("room", room));
+  }
+
+  /** Takes a connection, or all connections of a user, out of a room. Resolves as `joinRoom` does. */
+  async leaveRoom(target: Target, room: string): Promise<boolean> {
+    return this.#changeMembership("leave", target, checkName("room", room));
+  }
+
+  // This instance
+
+  get connectionCount(): number {
+    return this.#registry.connections.size;
+  }
+
+  get roomCount(): number {
+    return this.#registry.roomCount;
+  }
+
+  get activeUsers(): string[] {
+    return this.#registry.users;
+  }
+
+  get activeRooms(): string[] {
+    return this.#registry.rooms;
+  }
+
+  connections(): Connection[] {
+    return [...this.#registry.connections.items];
+  }
+
+  roomMembers(room: string): Connection[] {
+    return [...this.#registry.inRoom(room).items];
+  }
+
+  roomUsers(room: string): string[] {
+    const users = new Set<string>();
+    for (const { userId } of this.#registry.inRoom(room).items) {
+      if (userId !== undefined) users.add(userId);
+    }
+    return [...users];
+  }
+
+  userConnections(userId: string): Connection[] {
+    return [...this.#registry.ofUser(userId).items];
+  }
+
+  isUserConnected(userId: string): boolean {
+    return this.#registry.ofUser(userId).size > 0;
+  }
+
+  /** Connections of this instance: all, those in a room, or those of a user; 0 where unknown. */
+  count(of: { readonly room?: string; readonly user?: string } = {}): number {
+    if (of.room !== undefined) return this.#registry.inRoom(of.room).size;
+    if (of.user !== undefined) return this.#registry.ofUser(of.user).size;
+    return this.#registry.connections.size;
+  }
+
+  // The cluster
+
+  get presence(): Presence {
+    return this.#instance.presence;
+  }
+
+  /** Adds a listener; returns the function that takes it away again. */
+  on<K extends keyof ManagerEvents>(
+    event: K,
+    listener: (...args: ManagerEvents[K]) => unknown,
+  ): () => void {
+    return this.#events.on(event, listener);
+  }
+
+  get status(): ManagerStatus {
+    if (this.#phase === "draining" || this.#phase === "stopped") return "draining";
+    return this.#instance.status === "connected" ? "healthy" : "degraded";
+  }
+
+  async health(): Promise<Health> {
+    return {
+      status: this.status,
+      instance_id: this.instanceId,
+      local_connections: this.#registry.connections.size,
+      local_users: this.#registry.userCount,
+      local_rooms: this.#registry.roomCount,
+      global_online_users: await this.#instance.onlineCount(),
+      redis_connected: false,
+    };
+  }
+
+  stats(): { connections: number; users: string[]; rooms: number } {
+    return {
+      connections: this.#registry.connections.size,
+      users: this.#registry.users,
+      rooms: this.#registry.roomCount,
+    };
+  }
+
+  /** Makes a stop wait for `handler`, which MUST NOT reject. */
+  track(handler: Promise<unknown>): void {
+    this.#handlers.add(handler);
+    handler.then(() => this.#handlers.delete(handler));
+  }
+
+  /** Says that something failed where nobody was waiting for the result. */
+  reportError(error: unknown, stage: string): void {
+    if (this.#events.emit("error", error, { stage })) return;
+    this.logger.error({ err: error, stage, instance: this.instanceId }, "unhandled error");
+  }
+
+  get #registry(): LocalInstance["registry"] {
+    return this.#instance.registry;
+  }
+
+  async #start(): Promise<void> {
+    if (!this.accepting) return;
+    await this.#instance.start();
+    if (this.#phase === "new") this.#phase = "running";
+    this.#events.emit("status", { status: this.status });
+  }
+
+  async #stop(options: StopOptions): Promise<void> {
+    const goodbye = resolveGoodbye(options);
+    await this.#starting;
+    this.#phase = "draining";
+    this.#events.emit("status", { status: this.status });
+    await wait(goodbye.readinessDelayMs);
+    const deadline = performance.now() + goodbye.drainMs;
+    await closeAll(() => this.#registry.connections.items, goodbye);
+    await before(deadline, Promise.all(this.#handlers));
+    this.#heartbeat?.stop();
+    await this.#instance.stop();
+    this.#phase = "stopped";
+  }
+
+  #makeConnection(socket: WebSocket, options: ConnectOptions): ServerConnection {
+    if (typeof socket?.readyState !== "number" || typeof socket.on !== "function") {
+      throw new TypeError("socket must be a WebSocket of the ws library.");
+    }
+    if (connectionOf(socket) !== undefined) {
+      throw new TypeError("socket is registered already; connect it once.");
+    }
+    const { id, userId, metadata = {} } = options;
+    const identity = {
+      id: id === undefined ? makeConnectionId(this.instanceId) : checkOwnConnectionId(id),
+      userId: userId === undefined ? undefined : checkName("user", userId),
+      metadata,
+    };
+    const bounds = { ...this.limits, maxQueueSize: this.config.maxQueueSize };
+    return new ServerConnection(this.#instance, socket, identity, bounds);
+  }
+
+  async #sendToConnection(connectionId: string, message: Message): Promise<Delivery> {
+    const encoded = EncodedMessage.from(message);
+    const local = this.#registry.get(checkName("connection id", connectionId));
+    if (local !== undefined) return this.#instance.deliverTo(local, encoded);
+    const packet = { type: "message", message: encoded, except: null } as const;
+    return this.#instance.publishTo(connectionId, { ...packet, connection: connectionId });
+  }
+
+  async #sendToMany(
+    kind: "room" | "user",
+    name: string,
+    message: Message,
+    options: SendOptions,
+  ): Promise<Delivery> {
+    const except = toExclusion(options.except);
+    const encoded = EncodedMessage.from(message);
+    const channel = `${kind}:${checkName(kind, name)}` as const;
+    return this.#instance.publish(channel, { type: "message", message: encoded, except });
+  }
+
+  async #sendToAll(message: Message, options: SendOptions): Promise<Delivery> {
+    const except = toExclusion(options.except);
+    const encoded = EncodedMessage.from(message);
+    return this.#instance.publish("broadcast", { type: "message", message: encoded, except });
+  }
+
+  async #changeMembership(type: "join" | "leave", target: Target, room: string): Promise<boolean> {
+    if (typeof target === "object" && !("id" in target)) {
+      return this.#instance.changeAsUser(type, checkName("user", target.userId), room);
+    }
+    const id = checkName("connection id", typeof target === "string" ? target : target.id);
+    const local = this.#registry.get(id);
+    if (local !== undefined) return this.#instance[type](local, room);
+    return this.#instance.askTo(type, id, room);
+  }
+
+  #changed(transition: Transition): void {
+    const { type, user, room } = transition;
+    if (type === "online" || type === "offline") this.#events.emit(type, { user });
+    else if (room !== undefined) {
+      this.#events.emit(type, { user, room });
+      this.#announce(type, user, room);
+    }
+  }
+
+  /** Tells the room who came or went, where its policy says so. */
+  #announce(type: "join" | "leave", user: string, room: string): void {
+    if (!this.#policies.announces(room)) return;
+    const announcement = {
+      type: type === "join" ? "user_joined" : "user_left",
+      user_id: user,
+      room,
+    };
+    void this.broadcastToRoom(room, announcement);
+  }
+
+  /** A promise that nobody needs to await: its failure reaches the `error` event too. */
+  #unawaited<T>(work: Promise<T>, stage: string): Promise<T> {
+    work.catch((error) => this.reportError(error, stage));
+    return work;
+  }
+
+  #listenerFailed(error: unknown, event: keyof ManagerEvents): void {
+    // A failing listener of errors must not be told of its own failure.
+    if (event !== "error") this.reportError(error, `listener:${event}`);
+    else this.logger.error({ err: error, instance: this.instanceId }, "an error listener failed");
+  }
+}

@@ -1,0 +1,297 @@
+import type { Attachment, Backplane, Instance } from "../backplane/backplane.ts";
+import type {
+  BrokerStatus,
+  Channel,
+  MembershipPacket,
+  MessagePacket,
+  Packet,
+} from "../backplane/broker.ts";
+import type { Transition } from "../backplane/presence-store.ts";
+import { Registry } from "../connections/registry.ts";
+import { FanOut } from "../fanout/fan-out.ts";
+import { CloseCode } from "../protocol/close-codes.ts";
+import { EncodedMessage } from "../protocol/encoded-message.ts";
+import { checkName } from "../protocol/names.ts";
+import type { Message } from "../protocol/payload.ts";
+import type { ConnectionHost, Delivery, ServerConnection } from "./connection.ts";
+import { instanceOf } from "./connection-id.ts";
+import type { CloseInfo } from "./events.ts";
+import { type PresenceObserver, PresenceTracker } from "./presence.ts";
+import { deliverLocally, membersOf } from "./recipients.ts";
+
+/** Whom an instance tells what happens to it. None of these may throw. */
+export interface InstanceObserver {
+  disconnected(connection: ServerConnection, info: CloseInfo): void;
+  changed(transition: Transition): void;
+  statusChanged(status: BrokerStatus): void;
+  failed(error: unknown, stage: string): void;
+}
+
+export interface InstanceOptions {
+  readonly id: string;
+  readonly backplane: Backplane;
+  readonly offlineGraceMs: number;
+  readonly maxRoomsPerConnection: number;
+}
+
+/**
+ * The connections of this process and their part in the cluster: what the backplane brings is queued to
+ * those it is for, and the backplane is told whom this instance holds.
+ */
+export class LocalInstance implements ConnectionHost, Instance, PresenceObserver {
+  readonly id: string;
+  readonly registry: Registry<ServerConnection> = new Registry();
+  readonly presence: PresenceTracker;
+
+  readonly #fanOut: FanOut = new FanOut();
+  readonly #attachment: Attachment;
+  readonly #observer: InstanceObserver;
+  readonly #maxRooms: number;
+  /** Connections whose id its caller chose; the others' ids tell where they are. */
+  readonly #claimed: WeakSet<ServerConnection> = new WeakSet();
+  #started = false;
+
+  constructor(options: InstanceOptions, observer: InstanceObserver) {
+    this.id = options.id;
+    this.#observer = observer;
+    this.#maxRooms = options.maxRoomsPerConnection;
+    this.#attachment = options.backplane.attach(this);
+    this.presence = new PresenceTracker(this.#attachment.presence, options.offlineGraceMs, this);
+  }
+
+  /** "connected" only between `start` and `stop`. */
+  get status(): BrokerStatus {
+    return this.#started ? this.#attachment.broker.status : "degraded";
+  }
+
+  onlineCount(): Promise<number> {
+    return this.#attachment.presence.onlineCount();
+  }
+
+  async start(): Promise<void> {
+    await this.#attachment.start();
+    this.#started = true;
+    const { broker } = this.#attachment;
+    await Promise.all([
+      broker.subscribe("broadcast"),
+      broker.subscribe(`instance:${this.id}`),
+      ...this.registry.users.map((user) => broker.subscribe(`user:${user}`)),
+      ...this.registry.rooms.map((room) => broker.subscribe(`room:${room}`)),
+    ]);
+    await this.presence.start();
+    for (const connection of this.registry.connections.items) this.#claim(connection);
+  }
+
+  async stop(): Promise<void> {
+    await this.presence.stop();
+    this.#started = false;
+    await this.#attachment.stop();
+  }
+
+  // Connections
+
+  /** Adds an open connection; one of the same id, wherever it is, is replaced. */
+  register(connection: ServerConnection, chosenId: boolean): void {
+    this.registry.get(connection.id)?.close(CloseCode.replaced, "replaced");
+    this.registry.add(connection);
+    if (chosenId) {
+      this.#claimed.add(connection);
+      if (this.#started) this.#claim(connection);
+    }
+    const { userId, connectedAt, metadata } = connection;
+    if (userId === undefined) return;
+    this.#background(this.#subscribe(`user:${userId}`));
+    this.#background(this.presence.connected(userId, { connectedAt, metadata }));
+    for (const room of this.presence.roomsAsUser(userId)) {
+      this.#background(this.join(connection, room));
+    }
+  }
+
+  /** Resolves to whether it was not in the room before, once messages to the room will arrive. */
+  async join(connection: ServerConnection, room: string): Promise<boolean> {
+    checkName("room", room);
+    if (connection.rooms.size >= this.#maxRooms && !connection.rooms.has(room)) {
+      throw new RangeError(`A connection may be in ${this.#maxRooms} rooms; this one is already.`);
+    }
+    const joined = this.registry.join(connection, room);
+    const subscribed = this.#subscribe(`room:${room}`);
+    const { userId } = connection;
+    if (joined && userId !== undefined) await this.presence.joined(room, userId, subscribed);
+    else await subscribed;
+    return joined;
+  }
+
+  async leave(connection: ServerConnection, room: string): Promise<boolean> {
+    checkName("room", room);
+    if (!this.registry.leave(connection, room)) return false;
+    await this.#left(connection, room, false);
+    return true;
+  }
+
+  closing(connection: ServerConnection, _info: CloseInfo, dropped: boolean): void {
+    if (!this.registry.remove(connection)) return;
+    for (const room of connection.rooms) this.#background(this.#left(connection, room, dropped));
+    if (connection.userId !== undefined) {
+      this.#background(this.presence.disconnected(connection.userId, dropped));
+    }
+    if (this.#claimed.has(connection) && this.#started) {
+      this.#background(this.#attachment.presence.release(connection.id));
+    }
+  }
+
+  closed(connection: ServerConnection, info: CloseInfo): void {
+    this.#observer.disconnected(connection, info);
+  }
+
+  // Messages
+
+  /** Sends a packet by way of the backplane; before the start and after the stop only to this instance. */
+  async publish(channel: Channel, packet: Packet): Promise<Delivery> {
+    if (this.#started) return this.#attachment.broker.publish(channel, packet);
+    return { scope: "instance", localRecipients: this.receive(channel, packet) };
+  }
+
+  /** Sends to the instance that holds a connection. */
+  async publishTo(connectionId: string, packet: Packet): Promise<Delivery> {
+    const instance = await this.#holderOf(connectionId);
+    if (instance === null) return { scope: this.#scope(), localRecipients: 0 };
+    return this.publish(`instance:${instance}`, packet);
+  }
+
+  async sendTo(connection: ServerConnection, message: Message): Promise<Delivery> {
+    return this.deliverTo(connection, EncodedMessage.from(message));
+  }
+
+  deliverTo(connection: ServerConnection, message: EncodedMessage): Delivery {
+    const open = this.registry.connections.has(connection);
+    if (open) this.#fanOut.deliver(message.plain, connection);
+    return { scope: this.#scope(), localRecipients: open ? 1 : 0 };
+  }
+
+  /** See `Instance`. */
+  receive(channel: Channel, packet: Packet): number {
+    const members = this.#membersFor(channel, packet);
+    switch (packet.type) {
+      case "message":
+        return this.#receiveMessage(channel, packet);
+      case "disconnect":
+        for (const connection of members) connection.close(packet.code, packet.reason);
+        if (channel.startsWith("user:")) {
+          this.#background(this.presence.release(channel.slice("user:".length)));
+        }
+        return members.length;
+      default:
+        if (channel.startsWith("user:")) this.#noteAsUser(channel, packet);
+        for (const connection of members) {
+          this.#background(
+            packet.type === "join"
+              ? this.join(connection, packet.room)
+              : this.leave(connection, packet.room),
+          );
+        }
+        return members.length;
+    }
+  }
+
+  // What the backplane and presence tell
+
+  statusChanged(status: BrokerStatus): void {
+    this.#observer.statusChanged(status);
+  }
+
+  raise(transition: Transition): void {
+    this.#observer.changed(transition);
+  }
+
+  joinedAsUser(user: string, room: string): void {
+    for (const connection of this.registry.ofUser(user).items) {
+      this.#background(this.join(connection, room));
+    }
+  }
+
+  gone(user: string): void {
+    this.#attachment.broker.unsubscribe(`user:${user}`);
+  }
+
+  report(error: unknown, stage = "presence"): void {
+    this.#observer.failed(error, stage);
+  }
+
+  /** Brings a user into a room as a user, or takes them out. Whether that changed anything. */
+  async changeAsUser(type: "join" | "leave", user: string, room: string): Promise<boolean> {
+    const { presence } = this.#attachment;
+    const changed = this.#started
+      ? await (type === "join" ? presence.joinAsUser(user, room) : presence.leaveAsUser(user, room))
+      : this.registry.ofUser(user).size > 0;
+    const { localRecipients } = await this.publish(`user:${user}`, { type, room });
+    return changed || (type === "leave" && localRecipients > 0);
+  }
+
+  /** Asks the instance that holds a connection to change its rooms. Whether there is one. */
+  async askTo(type: "join" | "leave", connectionId: string, room: string): Promise<boolean> {
+    const instance = await this.#holderOf(connectionId);
+    if (instance === null) return false;
+    await this.publish(`instance:${instance}`, { type, room, connection: connectionId });
+    return true;
+  }
+
+  #receiveMessage(channel: Channel, packet: MessagePacket): number {
+    if (packet.connection === undefined) {
+      return deliverLocally(this.registry, this.#fanOut, channel, packet);
+    }
+    const connection = this.registry.get(packet.connection);
+    if (connection === undefined) return 0;
+    return this.deliverTo(connection, packet.message).localRecipients;
+  }
+
+  /** A copy: handling a packet changes whom the instance holds. */
+  #membersFor(channel: Channel, packet: Packet): readonly ServerConnection[] {
+    if (packet.type === "message") return [];
+    if (packet.connection === undefined) return [...membersOf(this.registry, channel).items];
+    const connection = this.registry.get(packet.connection);
+    return connection === undefined ? [] : [connection];
+  }
+
+  #noteAsUser(channel: Channel, packet: MembershipPacket): void {
+    const user = channel.slice("user:".length);
+    this.presence.noteAsUser(user, packet.room, packet.type === "join");
+  }
+
+  async #left(connection: ServerConnection, room: string, dropped: boolean): Promise<void> {
+    if (this.registry.inRoom(room).size === 0) this.#attachment.broker.unsubscribe(`room:${room}`);
+    if (connection.userId !== undefined) {
+      await this.presence.left(room, connection.userId, dropped);
+    }
+  }
+
+  /** The other instance that holds, or held, a connection. */
+  async #holderOf(connectionId: string): Promise<string | null> {
+    const told = instanceOf(connectionId);
+    const holder = told ?? (await this.#attachment.presence.locate(connectionId));
+    return holder === this.id ? null : holder;
+  }
+
+  #claim(connection: ServerConnection): void {
+    if (!this.#claimed.has(connection)) return;
+    const replace = async (): Promise<void> => {
+      const holder = await this.#attachment.presence.claim(connection.id);
+      if (holder === null) return;
+      const { replaced: code } = CloseCode;
+      const packet = { type: "disconnect", code, reason: "replaced" } as const;
+      await this.publish(`instance:${holder}`, { ...packet, connection: connection.id });
+    };
+    this.#background(replace());
+  }
+
+  async #subscribe(channel: Channel): Promise<void> {
+    if (this.#started) await this.#attachment.broker.subscribe(channel);
+  }
+
+  #scope(): "cluster" | "instance" {
+    return this.status === "connected" ? "cluster" : "instance";
+  }
+
+  #background(work: Promise<unknown>): void {
+    work.catch((error) => this.#observer.failed(error, "membership"));
+  }
+}

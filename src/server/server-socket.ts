@@ -1,0 +1,58 @@
+import type { Duplex } from "node:stream";
+import { WebSocket } from "ws";
+import type { ByteStream } from "../fanout/writer.ts";
+
+/** Who is told about a socket; see `ServerConnection`. */
+export interface SocketOwner {
+  /** The last moment at which data may be written: a close frame is about to follow. */
+  closing(code: number, reason: string): void;
+  /** The stream has taken all it was given. */
+  drained(): void;
+}
+
+const OWNER = Symbol("roomcast.owner");
+
+type OwnedStream = Duplex & { [OWNER]?: SocketOwner | null };
+
+/**
+ * The `ws` socket of a connection that came through our router. `ws` does the handshake, parsing, ping
+ * and close; data frames are written by us to the stream below it. Since `ws` answers a peer's close
+ * inside its parser, `close` is where what is pending must be flushed.
+ */
+export class ServerSocket extends WebSocket {
+  #stream: OwnedStream | null = null;
+  #remoteAddress: string | undefined;
+
+  /** The stream under this socket; set once, right after the upgrade. */
+  get stream(): ByteStream {
+    if (this.#stream === null) throw new TypeError("The socket has not been upgraded yet.");
+    return this.#stream;
+  }
+
+  /** The client's address, as the upgrade found it. */
+  get remoteAddress(): string | undefined {
+    return this.#remoteAddress;
+  }
+
+  upgraded(stream: Duplex, remoteAddress: string | undefined): void {
+    this.#stream = stream;
+    this.#remoteAddress = remoteAddress;
+    stream.on("drain", onDrain);
+  }
+
+  own(owner: SocketOwner): void {
+    if (this.#stream !== null) this.#stream[OWNER] = owner;
+  }
+
+  override close(code?: number, reason?: string | Buffer): void {
+    if (this.readyState === WebSocket.OPEN) {
+      this.#stream?.[OWNER]?.closing(code ?? 1005, reason === undefined ? "" : String(reason));
+    }
+    super.close(code, reason);
+  }
+}
+
+// One function for all streams, not a closure for each.
+function onDrain(this: OwnedStream): void {
+  this[OWNER]?.drained();
+}
