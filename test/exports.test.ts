@@ -5,7 +5,37 @@ import { repositoryRoot } from "./support/repository.ts";
 
 /** What each entry of the package exports; types are marked, since they leave no trace at run time. */
 const EXPORTS: Record<string, string[]> = {
-  ".": [],
+  ".": [
+    "CloseCode",
+    "ConnectionManager",
+    "loadConfig",
+    "memoryBackplane",
+    "type Backplane",
+    "type WebSocketConfig",
+  ],
+  "./auth": [
+    "apiKeyAuthenticator",
+    "extractToken",
+    "hasAnyScope",
+    "hasScopes",
+    "isPerson",
+    "jwtAuthenticator",
+    "redactUrl",
+    "type ApiKeyAuthenticatorOptions",
+    "type ApiKeyHolder",
+    "type ApiKeyLookup",
+    "type AuthenticationContext",
+    "type Authenticator",
+    "type ExtractedToken",
+    "type JwtAlgorithm",
+    "type JwtAuthenticatorOptions",
+    "type Principal",
+    "type PublicKey",
+    "type RemoteKeySetOptions",
+    "type Secret",
+    "type TokenSource",
+    "type TrustedKeyOptions",
+  ],
 };
 
 interface Entry {

@@ -3,8 +3,16 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { repositoryRoot, trackedFiles } from "./support/repository.ts";
 
+interface LockedPackage {
+  version?: string;
+  resolved?: string;
+  integrity?: string;
+  optional?: boolean;
+  optionalDependencies?: Record<string, string>;
+}
+
 interface Lockfile {
-  packages: Record<string, { version?: string; resolved?: string; integrity?: string }>;
+  packages: Record<string, LockedPackage>;
 }
 
 const lockfile: Lockfile = JSON.parse(
@@ -24,11 +32,24 @@ function linesMatching(pattern: RegExp): string[] {
   });
 }
 
+const packages = Object.entries(lockfile.packages).filter(([path]) => path !== "");
+
 test("the lockfile installs from whichever registry the user has, and checks what it gets", () => {
-  const packages = Object.entries(lockfile.packages).filter(([path]) => path !== "");
   expect(packages.length).toBeGreaterThan(0);
   expect(packages.filter(([, { resolved }]) => resolved !== undefined)).toEqual([]);
-  expect(packages.filter(([, { integrity }]) => integrity === undefined)).toEqual([]);
+  // Binaries for other platforms than those we develop on are pinned by their version alone.
+  const required = packages.filter(([, { optional }]) => !optional);
+  expect(required.filter(([, { integrity }]) => integrity === undefined)).toEqual([]);
+});
+
+test("the lockfile knows every platform, else `npm ci` refuses it on all of them", () => {
+  const known = new Set(packages.map(([path]) => path.replace(/^.*node_modules\//, "")));
+  const missing = packages.flatMap(([path, { optionalDependencies = {} }]) =>
+    Object.keys(optionalDependencies)
+      .filter((name) => !known.has(name))
+      .map((name) => `${name} of ${path}`),
+  );
+  expect(missing).toEqual([]);
 });
 
 test("dependencies are pinned to exact versions", () => {
