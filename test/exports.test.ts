@@ -1,0 +1,85 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { repositoryRoot } from "./support/repository.ts";
+
+/** What each entry of the package exports; types are marked, since they leave no trace at run time. */
+const EXPORTS: Record<string, string[]> = {
+  ".": [
+    "CloseCode",
+    "ConnectionManager",
+    "loadConfig",
+    "memoryBackplane",
+    "type Backplane",
+    "type WebSocketConfig",
+  ],
+  "./auth": [
+    "apiKeyAuthenticator",
+    "extractToken",
+    "hasAnyScope",
+    "hasScopes",
+    "isPerson",
+    "jwtAuthenticator",
+    "redactUrl",
+    "type ApiKeyAuthenticatorOptions",
+    "type ApiKeyHolder",
+    "type ApiKeyLookup",
+    "type AuthenticationContext",
+    "type Authenticator",
+    "type ExtractedToken",
+    "type JwtAlgorithm",
+    "type JwtAuthenticatorOptions",
+    "type Principal",
+    "type PublicKey",
+    "type RemoteKeySetOptions",
+    "type Secret",
+    "type TokenSource",
+    "type TrustedKeyOptions",
+  ],
+};
+
+interface Entry {
+  types: string;
+  default: string;
+}
+
+const manifest: { exports: Record<string, Entry | string> } = JSON.parse(
+  readFileSync(join(repositoryRoot, "package.json"), "utf8"),
+);
+
+const entries = Object.entries(manifest.exports).flatMap(([name, entry]) =>
+  typeof entry === "string" ? [] : [{ name, entry }],
+);
+
+/** The names in a module's `export { … }` lists, sorted, types as `type Name`. */
+function listedExports(declarations: string): string[] {
+  const lists = declarations.matchAll(/export\s+(type\s+)?\{([^}]*)\}/g);
+  return Array.from(lists, ([, type, names = ""]) =>
+    names
+      .split(",")
+      .map((name) => name.trim())
+      .filter(Boolean)
+      .map((name) => (type && !name.startsWith("type ") ? `type ${name}` : name)),
+  )
+    .flat()
+    .map((name) => name.replace(/\S+ as /, ""))
+    .sort();
+}
+
+test("the package has the entries listed here", () => {
+  expect(entries.map(({ name }) => name).sort()).toEqual(Object.keys(EXPORTS).sort());
+});
+
+test.each(entries)(
+  "$name exports the names listed here, and says so in its types",
+  async ({ name, entry }) => {
+    const declarations = readFileSync(join(repositoryRoot, entry.types), "utf8");
+    expect(declarations).not.toMatch(/export\s+\*/);
+    expect(listedExports(declarations)).toEqual([...(EXPORTS[name] ?? [])].sort());
+
+    const values = Object.keys(await import(join(repositoryRoot, entry.default)));
+    expect(values.sort()).toEqual(
+      (EXPORTS[name] ?? []).filter((exported) => !exported.startsWith("type ")).sort(),
+    );
+  },
+);
