@@ -35,7 +35,10 @@ export class FanOut {
   /** Connections with something pending, in the order they became so. */
   #dirty: Outbox[] = [];
   #scheduled = false;
-  readonly #flush = (): void => this.#flushFor(FLUSH_BUDGET_MS);
+  readonly #flush = (): void => {
+    this.#scheduled = false;
+    this.#flushFor(FLUSH_BUDGET_MS);
+  };
 
   constructor(turn: Turn = EVENT_LOOP) {
     this.#turn = turn;
@@ -95,7 +98,6 @@ export class FanOut {
 
   /** Writes what is owed for `budgetMs`; what is left comes first in the next turn. */
   #flushFor(budgetMs: number): void {
-    this.#scheduled = false;
     // Those written from here on start a new tree; those still waiting go on growing the old one.
     this.#root = Sequence.empty();
     this.#nodes = 0;

@@ -350,7 +350,7 @@ export class ConnectionManager {
       local_connections: this.#registry.connections.size,
       local_users: this.#registry.userCount,
       local_rooms: this.#registry.roomCount,
-      global_online_users: await this.#instance.onlineCount(),
+      global_online_users: await this.#instance.presence.onlineCount(),
       redis_connected: false,
     };
   }

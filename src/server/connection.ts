@@ -253,7 +253,7 @@ export class ServerConnection extends Outbox implements Connection, SocketOwner 
         this.#socket.off("pong", onPong);
         this.#socket.off("close", onClose);
       };
-      this.#socket.on("pong", onSignOfLife);
+      this.#socket.on("pong", onPong);
       this.#socket.on("close", onClose);
       this.#socket.ping(payload);
     });

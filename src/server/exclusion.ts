@@ -8,6 +8,8 @@ export type Except =
   | Iterable<string | Connection>
   | { readonly users: Iterable<string> };
 
+const NOT_ALLOWED = "except must be a connection, ids of connections, or { users: [...] }.";
+
 /**
  * What travels with a message; null if nobody is left out.
  *
@@ -18,10 +20,11 @@ export function toExclusion(except: Except | undefined): Exclusion | null {
   const connections: string[] = [];
   const users: string[] = [];
   if (typeof except === "string") connections.push(except);
+  else if (typeof except !== "object") throw new TypeError(NOT_ALLOWED);
   else if ("users" in except) users.push(...strings(except.users));
   else if ("id" in except) connections.push(idOf(except));
   else if (isIterable(except)) for (const one of except) connections.push(idOf(one));
-  else throw new TypeError("except must be a connection, ids of connections, or { users: [...] }.");
+  else throw new TypeError(NOT_ALLOWED);
   return connections.length + users.length === 0 ? null : { connections, users };
 }
 

@@ -67,10 +67,6 @@ export class LocalInstance implements ConnectionHost, Instance, PresenceObserver
     return this.#started ? this.#attachment.broker.status : "degraded";
   }
 
-  onlineCount(): Promise<number> {
-    return this.#attachment.presence.onlineCount();
-  }
-
   async start(): Promise<void> {
     await this.#attachment.start();
     this.#started = true;
@@ -197,15 +193,7 @@ export class LocalInstance implements ConnectionHost, Instance, PresenceObserver
         }
         return members.length;
       default:
-        if (channel.startsWith("user:")) this.#noteAsUser(channel, packet);
-        for (const connection of members) {
-          this.#background(
-            packet.type === "join"
-              ? this.join(connection, packet.room)
-              : this.leave(connection, packet.room),
-          );
-        }
-        return members.length;
+        return this.#receiveMembership(channel, packet, members);
     }
   }
 
@@ -268,9 +256,19 @@ export class LocalInstance implements ConnectionHost, Instance, PresenceObserver
     return connection === undefined ? [] : [connection];
   }
 
-  #noteAsUser(channel: Channel, packet: MembershipPacket): void {
-    const user = channel.slice("user:".length);
-    this.presence.noteAsUser(user, packet.room, packet.type === "join");
+  /** Answers how many connections came into the room or left it. */
+  #receiveMembership(
+    channel: Channel,
+    { type, room }: MembershipPacket,
+    members: readonly ServerConnection[],
+  ): number {
+    if (channel.startsWith("user:")) {
+      this.presence.noteAsUser(channel.slice("user:".length), room, type === "join");
+    }
+    const isIn = this.registry.inRoom(room);
+    const affected = members.filter((member) => isIn.has(member) === (type === "leave"));
+    for (const connection of affected) this.#background(this[type](connection, room));
+    return affected.length;
   }
 
   async #left(connection: ServerConnection, room: string, dropped: boolean): Promise<void> {

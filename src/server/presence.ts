@@ -27,6 +27,13 @@ export interface PresenceObserver {
   report(error: unknown): void;
 }
 
+/** A write that is under way. */
+interface Write {
+  readonly place: string;
+  readonly user: string;
+  readonly done: Promise<void>;
+}
+
 /** The place that stands for being online; no room has an empty name. */
 const ONLINE = "";
 
@@ -43,7 +50,7 @@ export class PresenceTracker implements Presence {
   /** For each of them: the rooms they are in as a user. */
   readonly #asUser: Map<string, Set<string>> = new Map();
   /** The last write about a user in a place, so that each waits for the one before it. */
-  readonly #writes: Map<string, Promise<void>> = new Map();
+  readonly #writes: Map<string, Write> = new Map();
   #graceTimer: NodeJS.Timeout | null = null;
   #started = false;
 
@@ -62,7 +69,7 @@ export class PresenceTracker implements Presence {
   async stop(): Promise<void> {
     if (this.#graceTimer !== null) clearTimeout(this.#graceTimer);
     this.#graceTimer = null;
-    await Promise.all(this.#writes.values());
+    await this.#settled(undefined);
     this.#started = false;
     this.#local.clear();
     this.#entries.clear();
@@ -111,28 +118,51 @@ export class PresenceTracker implements Presence {
     this.#asUser.set(user, rooms);
   }
 
-  isOnline(user: string): Promise<boolean> {
+  async isOnline(user: string): Promise<boolean> {
+    await this.#settled(ONLINE, user);
     return this.#store.isOnline(user);
   }
 
-  get(user: string): Promise<UserPresence> {
+  async get(user: string): Promise<UserPresence> {
+    await this.#settled(ONLINE, user);
     return this.#store.get(user);
   }
 
-  online(): AsyncIterable<string> {
-    return this.#store.onlineUsers();
+  async *online(): AsyncGenerator<string> {
+    await this.#settled(ONLINE);
+    yield* this.#store.onlineUsers();
   }
 
-  roomUsers(room: string): AsyncIterable<string> {
-    return this.#store.roomUsers(room);
+  async onlineCount(): Promise<number> {
+    await this.#settled(ONLINE);
+    return this.#store.onlineCount();
   }
 
-  roomUserCount(room: string): Promise<number> {
+  async *roomUsers(room: string): AsyncGenerator<string> {
+    await this.#settled(room);
+    yield* this.#store.roomUsers(room);
+  }
+
+  async roomUserCount(room: string): Promise<number> {
+    await this.#settled(room);
     return this.#store.roomUserCount(room);
   }
 
-  userRooms(user: string): AsyncIterable<string> {
-    return this.#store.userRooms(user);
+  async *userRooms(user: string): AsyncGenerator<string> {
+    await this.#settled(undefined, user);
+    yield* this.#store.userRooms(user);
+  }
+
+  /** Waits for writes that are under way, so that this instance reads what it has written. */
+  async #settled(place: string | undefined, user?: string): Promise<void> {
+    const pending: Promise<void>[] = [];
+    for (const write of this.#writes.values()) {
+      const concerns =
+        (place === undefined || write.place === place) &&
+        (user === undefined || write.user === user);
+      if (concerns) pending.push(write.done);
+    }
+    if (pending.length > 0) await Promise.all(pending);
   }
 
   async #remove(place: string, user: string, dropped: boolean): Promise<void> {
@@ -146,11 +176,13 @@ export class PresenceTracker implements Presence {
     if (place === ONLINE && !came) this.#forget(user);
     if (!this.#started) return ready ?? Promise.resolve();
     const key = `${place}\n${user}`;
-    const write = this.#writeAfter(this.#writes.get(key), ready, place, user, came).finally(() => {
-      if (this.#writes.get(key) === write) this.#writes.delete(key);
-    });
-    this.#writes.set(key, write);
-    return write;
+    const done = this.#writeAfter(this.#writes.get(key)?.done, ready, place, user, came).finally(
+      () => {
+        if (this.#writes.get(key)?.done === done) this.#writes.delete(key);
+      },
+    );
+    this.#writes.set(key, { place, user, done });
+    return done;
   }
 
   async #writeAfter(

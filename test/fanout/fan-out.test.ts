@@ -1,0 +1,205 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { DenseSet } from "../../src/connections/dense-set.ts";
+import { FanOut, type Turn } from "../../src/fanout/fan-out.ts";
+import { Outbox } from "../../src/fanout/outbox.ts";
+import { cutHoles, type Sequence } from "../../src/fanout/sequence.ts";
+import { Frame } from "../../src/protocol/frame.ts";
+
+/** Keeps what it would have written. */
+class RecordingOutbox extends Outbox {
+  readonly written: Buffer[] = [];
+  writes = 0;
+
+  override write(sequence: Sequence, holes: readonly Sequence[] | null): void {
+    this.writes++;
+    this.written.push(...(holes === null ? sequence.runs : cutHoles(sequence, holes)));
+  }
+
+  get bytes(): Buffer {
+    return Buffer.concat(this.written);
+  }
+}
+
+/** An event loop whose turns and clock the test decides. */
+class ManualTurn implements Turn {
+  #flush: (() => void) | null = null;
+  #time = 0;
+  /** What reading the clock once costs, in milliseconds. */
+  costMs = 0;
+
+  schedule(flush: () => void): void {
+    if (this.#flush !== null) throw new Error("A flush was scheduled twice for one turn.");
+    this.#flush = flush;
+  }
+
+  now(): number {
+    this.#time += this.costMs;
+    return this.#time;
+  }
+
+  /** Whether there was something to flush. */
+  end(): boolean {
+    const flush = this.#flush;
+    this.#flush = null;
+    flush?.();
+    return flush !== null;
+  }
+}
+
+function frameOf(text: string): Frame {
+  return new Frame({ data: Buffer.from(text), binary: false });
+}
+
+function outboxes(count: number): RecordingOutbox[] {
+  return Array.from({ length: count }, () => new RecordingOutbox());
+}
+
+const CONNECTIONS = 40;
+const ROOMS = 4;
+const connection = fc.nat(CONNECTIONS - 1);
+const room = fc.nat(ROOMS - 1);
+const size = fc.oneof(fc.nat(200), fc.constantFrom(30_000, 65_530, 65_536, 70_000));
+
+const operation = fc.oneof(
+  { weight: 4, arbitrary: fc.record({ do: fc.constant("join" as const), room, connection }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("leave" as const), room, connection }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      do: fc.constant("broadcast" as const),
+      room,
+      size,
+      except: fc.uniqueArray(connection, { maxLength: 5 }),
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("send" as const), connection, size }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("close" as const), connection }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("turn" as const), costMs: fc.nat(9) }) },
+);
+
+test("every connection gets the bytes a plain loop would have written, in order", () => {
+  fc.assert(
+    fc.property(fc.array(operation, { maxLength: 120 }), (operations) => {
+      const turn = new ManualTurn();
+      const fanOut = new FanOut(turn);
+      const all = outboxes(CONNECTIONS);
+      const rooms = Array.from({ length: ROOMS }, () => new DenseSet<RecordingOutbox>());
+      const expected = all.map((): Buffer[] => []);
+      let sent = 0;
+      for (const op of operations) {
+        const one = "connection" in op ? all[op.connection] : undefined;
+        const group = "room" in op ? rooms[op.room] : undefined;
+        switch (op.do) {
+          case "join":
+            if (one !== undefined) group?.add(one);
+            break;
+          case "leave":
+            if (one !== undefined) group?.delete(one);
+            break;
+          case "broadcast": {
+            const frame = frameOf(`${sent++} `.padEnd(op.size, "x"));
+            const members = group?.items ?? [];
+            const except = op.except.flatMap((index) => all[index] ?? []);
+            const left = except.filter((outbox) => group?.has(outbox));
+            fanOut.deliverAll(frame, members, left);
+            for (const member of members) {
+              if (!left.includes(member)) expected[all.indexOf(member)]?.push(frame.bytes);
+            }
+            break;
+          }
+          case "send": {
+            const frame = frameOf(`${sent++} `.padEnd(op.size, "y"));
+            if (one === undefined) break;
+            fanOut.deliver(frame, one);
+            expected[op.connection]?.push(frame.bytes);
+            break;
+          }
+          case "close":
+            // What is pending goes out before a close frame.
+            one?.flush();
+            expect(one?.bytes).toEqual(Buffer.concat(expected[op.connection] ?? []));
+            break;
+          case "turn":
+            turn.costMs = op.costMs;
+            turn.end();
+        }
+      }
+      while (turn.end());
+      for (const [index, outbox] of all.entries()) {
+        expect(outbox.bytes.equals(Buffer.concat(expected[index] ?? []))).toBe(true);
+      }
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test("connections that were sent the same write the same buffer, once in a turn", () => {
+  const turn = new ManualTurn();
+  const fanOut = new FanOut(turn);
+  const members = outboxes(100);
+  for (let i = 0; i < 50; i++) fanOut.deliverAll(frameOf(`message ${i}`), members, []);
+  turn.end();
+  const [first] = members[0]?.written ?? [];
+  for (const member of members) {
+    expect(member.writes).toBe(1);
+    expect(member.written).toHaveLength(1);
+    expect(member.written[0]).toBe(first);
+  }
+});
+
+test("half a room sending at once, each excepted from its own, shares the bytes around the holes", () => {
+  const turn = new ManualTurn();
+  const fanOut = new FanOut(turn);
+  const members = outboxes(100);
+  const frames = members.slice(0, 50).map((_, i) => frameOf(`from ${i}`));
+  for (const [i, frame] of frames.entries())
+    fanOut.deliverAll(frame, members, [members[i] ?? []].flat());
+  turn.end();
+  const shared = members[99]?.written[0];
+  for (const [i, member] of members.entries()) {
+    const expected = frames.filter((_, sender) => sender !== i).map((frame) => frame.bytes);
+    expect(member.bytes).toEqual(Buffer.concat(expected));
+    for (const piece of member.written) expect(piece.buffer).toBe(shared?.buffer);
+  }
+});
+
+test("a large frame is written without being copied", () => {
+  const turn = new ManualTurn();
+  const fanOut = new FanOut(turn);
+  const [outbox = new RecordingOutbox()] = outboxes(1);
+  const large = frameOf("x".repeat(100_000));
+  fanOut.deliver(frameOf("before"), outbox);
+  fanOut.deliver(large, outbox);
+  fanOut.deliver(frameOf("after"), outbox);
+  turn.end();
+  expect(outbox.written).toHaveLength(3);
+  expect(outbox.written[1]).toBe(large.bytes);
+});
+
+test("a flush that takes long goes on in the next turn, and nobody is forgotten", () => {
+  const turn = new ManualTurn();
+  const fanOut = new FanOut(turn);
+  const members = outboxes(100);
+  fanOut.deliverAll(frameOf("first"), members, []);
+  turn.costMs = 5;
+  turn.end();
+  const written = members.filter((member) => member.writes > 0).length;
+  expect(written).toBeGreaterThan(0);
+  expect(written).toBeLessThan(100);
+  fanOut.deliverAll(frameOf("second"), members, []);
+  while (turn.end());
+  for (const member of members) {
+    expect(member.bytes).toEqual(Buffer.concat([frameOf("first").bytes, frameOf("second").bytes]));
+  }
+});
+
+test("a turn with very many different sequences is flushed before it ends", () => {
+  const turn = new ManualTurn();
+  const fanOut = new FanOut(turn);
+  const [outbox = new RecordingOutbox()] = outboxes(1);
+  for (let i = 0; i < 150_000; i++) fanOut.deliver(frameOf("x"), outbox);
+  expect(outbox.writes).toBe(1);
+  turn.end();
+  expect(outbox.bytes.length).toBe(150_000 * 3);
+});
