@@ -11,7 +11,7 @@ export function messageEntry(said: Said, key: number): MessageEntry {
 }
 
 /** Whether two lines are the same message. Without an id, the same words of the same person are. */
-export function isSameMessage(a: MessageEntry, b: MessageEntry): boolean {
+function isSameMessage(a: MessageEntry, b: MessageEntry): boolean {
   if (a.from !== b.from) return false;
   return a.id !== undefined && b.id !== undefined ? a.id === b.id : a.text === b.text;
 }
