@@ -20,7 +20,7 @@ import { LocalInstance } from "./local-instance.ts";
 import { type Logger, SILENT } from "./logger.ts";
 import type { Presence } from "./presence.ts";
 import { type RoomPolicies, RoomPolicy } from "./room-policy.ts";
-import { before, closeAll, resolveGoodbye, type StopOptions } from "./shutdown.ts";
+import { before, closeAll, type Goodbye, resolveGoodbye, type StopOptions } from "./shutdown.ts";
 
 /** How long a user who dropped stays online, in milliseconds. */
 const OFFLINE_GRACE_MS = 10_000;
@@ -153,10 +153,17 @@ export class ConnectionManager {
   /**
    * Leaves in good order: not ready any more, a wait for the balancer, no new connections, a goodbye to
    * every client, paced closes, then the handlers' clean-up, and last the backplane. Idempotent.
+   *
+   * @throws TypeError or RangeError (as a rejection) naming the option that is wrong; nothing is stopped.
    */
   stop(options: StopOptions = {}): Promise<void> {
-    this.#stopping ??= this.#stop(options);
-    return this.#stopping;
+    if (this.#stopping !== null) return this.#stopping;
+    try {
+      this.#stopping = this.#stop(resolveGoodbye(options));
+      return this.#stopping;
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -386,8 +393,7 @@ export class ConnectionManager {
     this.#events.emit("status", { status: this.status });
   }
 
-  async #stop(options: StopOptions): Promise<void> {
-    const goodbye = resolveGoodbye(options);
+  async #stop(goodbye: Goodbye): Promise<void> {
     await this.#starting;
     this.#phase = "draining";
     this.#events.emit("status", { status: this.status });

@@ -284,7 +284,9 @@ export class ServerConnection extends Outbox implements Connection, SocketOwner 
   async *json(): AsyncGenerator<unknown, undefined> {
     for await (const message of this) {
       const result = this.jsonGate.parse(message);
-      if (result.ok) yield result.value;
+      if (!result.ok) continue;
+      this.jsonGate.accept();
+      yield result.value;
     }
   }
 
