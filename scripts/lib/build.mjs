@@ -1,4 +1,5 @@
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -33,6 +34,8 @@ const library = {
     }
     const tsc = join(root, "node_modules/typescript/bin/tsc");
     await run(process.execPath, [tsc, "-p", "tsconfig.build.json"], { cwd: root });
+    // `npx roomcast` in the checkout runs the file itself.
+    chmodSync(join(dist, "cli/main.js"), 0o755);
   },
 };
 
