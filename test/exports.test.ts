@@ -6,8 +6,8 @@ import { repositoryRoot } from "./support/repository.ts";
 /** What each entry of the package exports; types are marked, since they leave no trace at run time. */
 const EXPORTS: Record<string, string[]> = {
   ".": [
-    "CloseCode",
     "ConnectionManager",
+    "WebSocketRouter",
     "loadConfig",
     "memoryBackplane",
     "type Backplane",
