@@ -5,7 +5,6 @@ import { Outbox } from "../fanout/outbox.ts";
 import type { Sequence } from "../fanout/sequence.ts";
 import { StreamWriter, type Writer } from "../fanout/writer.ts";
 import { CloseCode, checkClose } from "../protocol/close-codes.ts";
-import type { EncodedMessage } from "../protocol/encoded-message.ts";
 import { ConnectionClosedError } from "../protocol/errors.ts";
 import type { Message } from "../protocol/payload.ts";
 import type { CloseInfo } from "./events.ts";
@@ -303,12 +302,6 @@ export class ServerConnection extends Outbox implements Connection, SocketOwner 
   /** Calls `callback` when every message that has come was consumed. */
   whenIdle(callback: () => void): void {
     this.#inbox.whenIdle(callback);
-  }
-
-  /** Queues nothing: sends this message alone, at once, before a close frame. */
-  sendNow(message: EncodedMessage): void {
-    this.flush();
-    if (this.state === "open") this.#socket.send(message.data, { binary: message.binary });
   }
 
   /** A ping of the heartbeat; nobody waits for its answer. */
