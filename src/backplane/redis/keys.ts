@@ -16,6 +16,16 @@ export class Keys {
     return this.#prefix + channel;
   }
 
+  /** The log of a durable room: a stream. */
+  log(room: string): string {
+    return `${this.#prefix}log:${room}`;
+  }
+
+  /** The position of the newest entry of that log. It outlives the log. */
+  logEnd(room: string): string {
+    return `${this.#prefix}log-end:${room}`;
+  }
+
   /** The channel a name stands for; the name is one of `channel`. */
   channelOf(name: string): Channel {
     return name.slice(this.#prefix.length) as Channel;

@@ -15,6 +15,8 @@ interface Outstanding {
   readonly sentAt: number;
   /** It comes back to this instance, which delivers it then. */
   readonly returns: boolean;
+  /** It is in a log, or will be, or not: without Redis nobody knows, so it is not delivered here. */
+  readonly stored: boolean;
   /** Redis has said that it took it. */
   accepted: boolean;
   resolve(publication: Publication): void;
@@ -82,21 +84,32 @@ export class RedisBroker implements Broker {
     if (client === null) {
       return { scope: "instance", localRecipients: this.#instance.receive(channel, packet) };
     }
-    const sequence = ++this.#sequence;
-    const name = this.#keys.channel(channel);
-    const origin = { incarnation: this.#incarnation, epoch: this.#epoch, sequence };
-    const returns = this.#subscriptions.isConfirmed(name);
-    const publication = new Promise<Publication>((resolve) => {
-      const sentAt = performance.now();
-      const accepted = false;
-      this.#outstanding.set(sequence, { channel, packet, sentAt, returns, accepted, resolve });
-    });
-    this.#watch();
-    client.publish(name, encodePacket(origin, packet)).then(
+    const { name, bytes, sequence, publication } = this.#prepare(channel, packet, false);
+    client.publish(name, bytes).then(
       () => this.#accepted(sequence),
       (error) => this.#refused(sequence, error),
     );
     return publication;
+  }
+
+  /**
+   * Publishes by a script that also stores the packet; `run` is given the channel's name and the bytes.
+   * Rejects as the script does, and then nothing was delivered here.
+   */
+  async publishStored<T>(
+    channel: Channel,
+    packet: Packet,
+    run: (name: string, bytes: Buffer) => Promise<T>,
+  ): Promise<{ readonly reply: T; readonly publication: Publication }> {
+    const { name, bytes, sequence, publication } = this.#prepare(channel, packet, true);
+    try {
+      const reply = await run(name, bytes);
+      this.#accepted(sequence);
+      return { reply, publication: await publication };
+    } catch (error) {
+      this.#outstanding.delete(sequence);
+      throw error;
+    }
   }
 
   /** Takes what the subscriber connection brings. Never throws. */
@@ -133,8 +146,9 @@ export class RedisBroker implements Broker {
     this.#outstanding.clear();
     if (this.#deadline !== null) clearInterval(this.#deadline);
     this.#deadline = null;
-    for (const { channel, packet, accepted, returns, resolve } of outstanding) {
-      const localRecipients = returns ? this.#instance.receive(channel, packet) : 0;
+    for (const { channel, packet, accepted, returns, stored, resolve } of outstanding) {
+      const deliver = returns && !stored;
+      const localRecipients = deliver ? this.#instance.receive(channel, packet) : 0;
       resolve({ scope: accepted ? "cluster" : "unknown", localRecipients });
     }
     this.#instance.statusChanged("degraded");
@@ -143,6 +157,30 @@ export class RedisBroker implements Broker {
   /** Forgets senders other than those that are alive. */
   forgetSenders(alive: ReadonlySet<string>): void {
     for (const sender of this.#epochs.keys()) if (!alive.has(sender)) this.#epochs.delete(sender);
+  }
+
+  #prepare(
+    channel: Channel,
+    packet: Packet,
+    stored: boolean,
+  ): { name: string; bytes: Buffer; sequence: number; publication: Promise<Publication> } {
+    const sequence = ++this.#sequence;
+    const name = this.#keys.channel(channel);
+    const returns = this.#subscriptions.isConfirmed(name);
+    const publication = new Promise<Publication>((resolve) => {
+      this.#outstanding.set(sequence, {
+        channel,
+        packet,
+        sentAt: performance.now(),
+        returns,
+        stored,
+        accepted: false,
+        resolve,
+      });
+    });
+    this.#watch();
+    const origin = { incarnation: this.#incarnation, epoch: this.#epoch, sequence };
+    return { name, bytes: encodePacket(origin, packet), sequence, publication };
   }
 
   #accepted(sequence: number): void {

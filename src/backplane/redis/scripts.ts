@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { ErrorReply } from "@redis/client";
+import { ErrorReply, RESP_TYPES } from "@redis/client";
 import { BackplaneUnavailableError } from "../../protocol/errors.ts";
 import type { Client } from "./connection.ts";
 
@@ -30,10 +30,28 @@ export class Scripts {
    * @throws BackplaneUnavailableError if there is no connection ("not-stored"), or if it broke or did not
    *   answer in time ("unknown"). An error the script raised is thrown as it is.
    */
-  async run(
+  run(
     script: Script,
     keys: readonly string[],
     args: readonly (string | Buffer)[],
+  ): Promise<unknown> {
+    return this.#run(script, keys, args, {});
+  }
+
+  /** `run`, for scripts whose answers hold payloads: strings come as bytes. */
+  runForBytes(
+    script: Script,
+    keys: readonly string[],
+    args: readonly (string | Buffer)[],
+  ): Promise<unknown> {
+    return this.#run(script, keys, args, AS_BYTES);
+  }
+
+  async #run(
+    script: Script,
+    keys: readonly string[],
+    args: readonly (string | Buffer)[],
+    options: typeof AS_BYTES | Record<string, never>,
   ): Promise<unknown> {
     const client = this.#client();
     if (client === null) {
@@ -41,13 +59,15 @@ export class Scripts {
     }
     const rest = [String(keys.length), ...keys, ...args];
     return inTime(
-      client.sendCommand(["EVALSHA", script.sha, ...rest]).catch((error) => {
+      client.sendCommand(["EVALSHA", script.sha, ...rest], options).catch((error) => {
         if (!isReply(error, "NOSCRIPT")) throw error;
-        return client.sendCommand(["EVAL", script.lua, ...rest]);
+        return client.sendCommand(["EVAL", script.lua, ...rest], options);
       }),
     );
   }
 }
+
+const AS_BYTES = { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } };
 
 async function inTime<T>(call: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;

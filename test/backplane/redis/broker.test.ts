@@ -1,18 +1,13 @@
 import { createClient } from "@redis/client";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { Instance } from "../../../src/backplane/backplane.ts";
-import type {
-  BrokerStatus,
-  Channel,
-  MessagePacket,
-  Packet,
-} from "../../../src/backplane/broker.ts";
+import type { MessagePacket, Packet } from "../../../src/backplane/broker.ts";
 import { clientFactory } from "../../../src/backplane/redis/client-factory.ts";
 import { Keys } from "../../../src/backplane/redis/keys.ts";
 import { RedisLink } from "../../../src/backplane/redis/link.ts";
 import { EncodedMessage } from "../../../src/protocol/encoded-message.ts";
 import { useDisposals } from "../../support/disposals.ts";
+import { Recorder } from "../../support/recorder.ts";
 import { type RedisServer, startRedisServer } from "../../support/redis-server.ts";
 import { startTcpProxy } from "../../support/tcp-proxy.ts";
 
@@ -20,44 +15,6 @@ const onDispose = useDisposals();
 
 function message(value: unknown, except: MessagePacket["except"] = null): MessagePacket {
   return { type: "message", message: EncodedMessage.from(value), except };
-}
-
-/** An instance below the manager: keeps what its broker brings. */
-class Recorder implements Instance {
-  readonly id: string;
-  readonly received: { channel: Channel; packet: Packet }[] = [];
-  readonly statuses: BrokerStatus[] = [];
-  readonly troubles: string[] = [];
-  readonly #waiting: (() => void)[] = [];
-
-  constructor(id: string) {
-    this.id = id;
-  }
-
-  receive(channel: Channel, packet: Packet): number {
-    this.received.push({ channel, packet });
-    this.#wake();
-    return 1;
-  }
-
-  statusChanged(status: BrokerStatus): void {
-    this.statuses.push(status);
-    this.#wake();
-  }
-
-  get texts(): string[] {
-    return this.received.map(({ packet }) =>
-      packet.type === "message" ? packet.message.data.toString() : packet.type,
-    );
-  }
-
-  async until(condition: () => boolean): Promise<void> {
-    while (!condition()) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-  }
-
-  #wake(): void {
-    for (const resolve of this.#waiting.splice(0)) resolve();
-  }
 }
 
 async function join(port: number, id: string): Promise<{ recorder: Recorder; link: RedisLink }> {
