@@ -30,7 +30,7 @@ import {
   type RouteTerms,
   ServerConnection,
 } from "./server-connection.ts";
-import { before, closeAll, resolveGoodbye, type StopOptions } from "./shutdown.ts";
+import { before, closeAll, type Goodbye, resolveGoodbye, type StopOptions } from "./shutdown.ts";
 
 const NO_TERMS: RouteTerms = { authorize: null, schema: null };
 
@@ -185,10 +185,17 @@ export class ConnectionManager {
   /**
    * Leaves in good order: not ready any more, a wait for the balancer, no new connections, a goodbye to
    * every client, paced closes, then the handlers' clean-up, and last the backplane. Idempotent.
+   *
+   * @throws TypeError or RangeError (as a rejection) naming the option that is wrong; nothing is stopped.
    */
   stop(options: StopOptions = {}): Promise<void> {
-    this.#stopping ??= this.#stop(options);
-    return this.#stopping;
+    if (this.#stopping !== null) return this.#stopping;
+    try {
+      this.#stopping = this.#stop(resolveGoodbye(options));
+      return this.#stopping;
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -442,8 +449,7 @@ export class ConnectionManager {
     this.#events.emit("status", { status: this.status });
   }
 
-  async #stop(options: StopOptions): Promise<void> {
-    const goodbye = resolveGoodbye(options);
+  async #stop(goodbye: Goodbye): Promise<void> {
     await this.#starting;
     this.#phase = "draining";
     this.#events.emit("status", { status: this.status });

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { memoryBackplane } from "../../src/index.ts";
 import { useDisposals } from "../support/disposals.ts";
+import { foreignSocket } from "../support/foreign-socket.ts";
 import {
   type ManagerServer,
   type ManagerServerOptions,
@@ -131,12 +132,20 @@ test("a connection is reached by its id from any instance", async () => {
 
 test("an id the application chose is found on any instance, and replaced from any", async () => {
   const { here, there } = await startTwo();
-  const { client, connection } = await there.connect("alice");
-  // The same socket under an id of our own: as another library's server would register it.
-  expect(connection.id.startsWith("~there~")).toBe(true);
-  expect((await here.manager.send("chosen", "nobody yet")).localRecipients).toBe(0);
-  await there.manager.send("chosen", "nobody yet");
-  await client.close();
+  const first = await foreignSocket();
+  const second = await foreignSocket();
+  onDispose(first.dispose);
+  onDispose(second.dispose);
+  there.manager.connect(first.socket, { id: "chosen" });
+  await here.manager.send("chosen", "from here");
+  expect(await first.client.next()).toBe("from here");
+  here.manager.connect(second.socket, { id: "chosen" });
+  expect(await first.client.closed()).toEqual({ code: 4409, reason: "replaced" });
+  await there.manager.send("chosen", "from there");
+  expect(await second.client.next()).toBe("from there");
+  await second.client.close();
+  expect(here.manager.count()).toBe(0);
+  expect((await there.manager.send("chosen", "gone")).localRecipients).toBe(0);
 });
 
 test("a user joins a room as a user on every instance, for connections yet to come", async () => {

@@ -1,24 +1,21 @@
-import { once } from "node:events";
-import type { AddressInfo } from "node:net";
-import { afterEach, describe, expect, test } from "vitest";
-import { type WebSocket, WebSocketServer } from "ws";
+import { describe, expect, test } from "vitest";
+import type { WebSocket } from "ws";
 import { memoryBackplane } from "../../src/index.ts";
 import { ConnectionManager } from "../../src/server/connection-manager.ts";
-import { Client } from "../support/client.ts";
+import type { Client } from "../support/client.ts";
+import { useDisposals } from "../support/disposals.ts";
+import { foreignSocket } from "../support/foreign-socket.ts";
 import {
   type ManagerServer,
   type ManagerServerOptions,
   startManager,
 } from "../support/manager-server.ts";
 
-const disposals: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  for (const dispose of disposals.splice(0).reverse()) await dispose();
-});
+const onDispose = useDisposals();
 
 async function start(options: ManagerServerOptions = {}): Promise<ManagerServer> {
   const started = await startManager(options);
-  disposals.push(started.dispose);
+  onDispose(started.dispose);
   return started;
 }
 
@@ -416,20 +413,15 @@ describe("events", () => {
 });
 
 describe("connect", () => {
-  async function foreignSocket(): Promise<{ socket: WebSocket; client: Client }> {
-    const server = new WebSocketServer({ port: 0, host: "127.0.0.1" });
-    await once(server, "listening");
-    disposals.push(async () => server.close());
-    const { port } = server.address() as AddressInfo;
-    const connected = once(server, "connection");
-    const client = await Client.connect(`ws://127.0.0.1:${port}`);
-    const [socket] = (await connected) as [WebSocket];
-    return { socket, client };
+  async function foreign(): ReturnType<typeof foreignSocket> {
+    const made = await foreignSocket();
+    onDispose(made.dispose);
+    return made;
   }
 
   test("takes a ws socket of the application's own, with rooms, user, metadata and id", async () => {
     const { manager } = await start();
-    const { socket, client } = await foreignSocket();
+    const { socket, client } = await foreign();
     const metadata = { device: "phone" };
     const connection = manager.connect(socket, {
       id: "chosen",
@@ -463,7 +455,7 @@ describe("connect", () => {
 
   test("does not stop a socket whose messages the application reads itself", async () => {
     const { manager } = await start();
-    const { socket, client } = await foreignSocket();
+    const { socket, client } = await foreign();
     let received = 0;
     const all = new Promise<void>((resolve) => {
       socket.on("message", () => {
@@ -478,8 +470,8 @@ describe("connect", () => {
 
   test("replaces the holder of an id that is in use", async () => {
     const { manager } = await start();
-    const first = await foreignSocket();
-    const second = await foreignSocket();
+    const first = await foreign();
+    const second = await foreign();
     manager.connect(first.socket, { id: "same", userId: "alice" });
     const connection = manager.connect(second.socket, { id: "same", userId: "alice" });
     expect(await first.client.closed()).toEqual({ code: 4409, reason: "replaced" });
@@ -492,12 +484,12 @@ describe("connect", () => {
     const { manager, connect } = await start();
     const alive = await connect("alice");
     await alive.connection.join("room");
-    const dead = await foreignSocket();
+    const dead = await foreign();
     dead.socket.terminate();
     await dead.client.closed();
     const connection = manager.connect(dead.socket, { rooms: ["room"] });
     expect(connection.state).toBe("closed");
-    const throwing = await foreignSocket();
+    const throwing = await foreign();
     manager.connect(throwing.socket, { rooms: ["room"] });
     const cut = await connect("carol");
     await cut.connection.join("room");
@@ -512,7 +504,7 @@ describe("connect", () => {
 
   test("refuses what is wrong before anything is registered", async () => {
     const { manager } = await start();
-    const { socket } = await foreignSocket();
+    const { socket } = await foreign();
     const connect = (options: object): unknown => manager.connect(socket, options);
     expect(() => manager.connect({} as WebSocket)).toThrow(TypeError);
     expect(() => connect({ id: "~mine" })).toThrow(RangeError);

@@ -1,0 +1,108 @@
+import { expect, test } from "vitest";
+import { memoryBackplane } from "../../src/index.ts";
+import { Client } from "../support/client.ts";
+import { useDisposals } from "../support/disposals.ts";
+import { foreignSocket } from "../support/foreign-socket.ts";
+import { type ManagerServer, startManager } from "../support/manager-server.ts";
+
+const onDispose = useDisposals();
+
+async function start(options: Parameters<typeof startManager>[0] = {}): Promise<ManagerServer> {
+  const started = await startManager(options);
+  onDispose(started.dispose);
+  return started;
+}
+
+test("every client hears the goodbye and is closed, and only then is the manager stopped", async () => {
+  const { manager, connect } = await start();
+  const clients = await Promise.all(
+    Array.from({ length: 20 }, async (_, i) => (await connect(`user ${i}`)).client),
+  );
+  void manager.broadcast("before");
+  const stopped = manager.stop({ message: { type: "system", message: "bye" }, reason: "restart" });
+  expect(manager.status).toBe("healthy");
+  await stopped;
+  expect(manager.status).toBe("draining");
+  expect(manager.connectionCount).toBe(0);
+  for (const client of clients) {
+    expect(await client.next()).toBe("before");
+    expect(await client.nextJson()).toEqual({ type: "system", message: "bye" });
+    expect(await client.closed()).toEqual({ code: 1012, reason: "restart" });
+  }
+  expect(manager.stop()).toBe(stopped);
+  await manager[Symbol.asyncDispose]();
+});
+
+test("whoever does not answer the close is cut off at the deadline", async () => {
+  const { manager, url } = await start();
+  const client = await Client.connect(`${url}/?user=deaf`);
+  client.socket.pause();
+  await manager.stop({ drainMs: 200 });
+  expect(manager.connectionCount).toBe(0);
+  client.socket.resume();
+  await client.closed();
+});
+
+test("handlers finish their clean-up, which may still publish to others", async () => {
+  const backplane = memoryBackplane();
+  const stopping = await start({ backplane });
+  const staying = await start({ backplane });
+  stopping.router.protected("/chat", {
+    open: (connection) => connection.join("room"),
+    close: async (connection, { code }) => {
+      await new Promise((resolve) => setImmediate(resolve));
+      await stopping.manager.broadcastToRoom("room", `${connection.userId} left with ${code}`);
+    },
+  });
+  const watcher = await staying.connect("watcher");
+  await watcher.connection.join("room");
+  await Client.connect(`${stopping.url}/chat?user=alice`);
+  await expect.poll(() => stopping.manager.count({ room: "room" })).toBe(1);
+  await stopping.manager.stop();
+  expect(await watcher.client.next()).toBe("alice left with 1012");
+});
+
+test("a handler that never ends does not hold up the stop for ever", async () => {
+  const { manager, router, url } = await start();
+  router.protected("/stuck", async () => {
+    await new Promise(() => {});
+  });
+  const client = await Client.connect(`${url}/stuck?user=alice`);
+  await manager.stop({ drainMs: 100 });
+  expect((await client.closed()).code).toBe(1012);
+});
+
+test("while it drains new connections are refused: 503 before the upgrade, 1012 after it", async () => {
+  const { manager, url, connect } = await start();
+  await connect("alice");
+  const draining = new Promise((resolve) => manager.on("status", resolve));
+  const stopped = manager.stop({ readinessDelayMs: 100 });
+  expect(await draining).toEqual({ status: "draining" });
+  await expect(Client.connect(`${url}/?user=late`)).rejects.toThrow("503");
+  const { socket, client, dispose } = await foreignSocket();
+  onDispose(dispose);
+  expect(manager.connect(socket).state).not.toBe("open");
+  expect((await client.closed()).code).toBe(1012);
+  await stopped;
+  await expect(Client.connect(`${url}/?user=later`)).rejects.toThrow("503");
+});
+
+test("a stop before the start, and two starts, are fine", async () => {
+  const early = await start({ start: false });
+  await early.manager.stop();
+  await early.manager.start();
+  expect(early.manager.status).toBe("draining");
+  const twice = await start();
+  expect(twice.manager.start()).toBe(twice.manager.start());
+  await twice.manager.start();
+  expect(twice.manager.status).toBe("healthy");
+});
+
+test("wrong options of a stop are named, and the manager goes on", async () => {
+  const { manager } = await start();
+  for (const options of [{ drainMs: -1 }, { readinessDelayMs: Number.NaN }, { code: 1006 }]) {
+    await expect(manager.stop(options)).rejects.toThrow(RangeError);
+  }
+  await expect(manager.stop({ message: () => {} })).rejects.toThrow(TypeError);
+  expect(manager.status).toBe("healthy");
+});
