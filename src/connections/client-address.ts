@@ -61,7 +61,7 @@ export function addressGroup(address: string | undefined): string | null {
 /** An address without port, brackets or IPv4-in-IPv6 form; null if it is none. */
 function plain(written: string): string | null {
   let address = written.trim();
-  if (address.startsWith("[")) address = address.slice(1, address.indexOf("]"));
+  if (address.startsWith("[")) address = address.slice(1, Math.max(1, address.indexOf("]")));
   else if (address.indexOf(":") === address.lastIndexOf(":"))
     address = address.split(":", 1)[0] ?? "";
   if (address.toLowerCase().startsWith("::ffff:") && isIP(address.slice(7)) === 4) {

@@ -11,7 +11,7 @@ import type { ConnectionManager } from "./connection-manager.ts";
 import type { AnyHandler, Handler } from "./handler.ts";
 import { refuse } from "./handshake.ts";
 import { type Access, makeRoute, type Route, type RouteOptions } from "./route.ts";
-import type { Params } from "./route-path.ts";
+import { type Params, splitTarget } from "./route-path.ts";
 import { destroyOnError, type UpgradeRules, upgrade } from "./upgrade.ts";
 
 export interface WebSocketRouterOptions {
@@ -170,8 +170,7 @@ export class WebSocketRouter {
   }
 
   #find(request: IncomingMessage): { route: Route; params: Record<string, string> } | null {
-    // Not by `new URL`, which throws at what a stranger may send.
-    const [pathname = ""] = (request.url ?? "").split("?", 1);
+    const { pathname } = splitTarget(request);
     for (const route of this.#routes) {
       const params = route.path.match(pathname);
       if (params !== null) return { route, params };

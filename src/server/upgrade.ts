@@ -12,6 +12,7 @@ import { type ConnectionManager, TOO_MANY } from "./connection-manager.ts";
 import { type Context, runHandler } from "./handler.ts";
 import { checkHandshake, isForeignOrigin, type Refusal, refuse } from "./handshake.ts";
 import type { Route } from "./route.ts";
+import { splitTarget } from "./route-path.ts";
 import { seat } from "./seating.ts";
 import type { ServerSocket } from "./server-socket.ts";
 
@@ -58,7 +59,7 @@ export async function upgrade(
   const { request, socket } = knock;
   const address = addressOf(request, rules.trusted);
   const turnAway = (refusal: Refusal): void => {
-    const url = quote(redactUrl(request.url ?? ""));
+    const url = quote(redactUrl(String(request.url)));
     manager.logger.debug({ status: refusal.status, url, address }, "upgrade refused");
     refuse(socket, refusal);
   };
@@ -146,7 +147,7 @@ function run(
 ): void {
   const identity = principal === null ? {} : { principal };
   const connection = manager.accept(webSocket, identity, route.terms, id);
-  const query = new URLSearchParams((request.url ?? "").split("?").slice(1).join("?"));
+  const query = new URLSearchParams(splitTarget(request).query);
   const context: Context = { params, query, request, principal };
   const report = (error: unknown, stage: string): void => manager.reportError(error, stage);
   manager.track(runHandler(route.handler, connection, context, report));

@@ -49,8 +49,14 @@ router
   .scopes("/all", ["read", "write"], { message: echo })
   .anyScope("/any", ["write", "read"], { message: echo })
   .anyScope("/never", ["admin"], { message: echo });
+// Routers of the same server with other rules about origins.
+const own = new WebSocketRouter(manager, { prefix: "/own" }).public("/", {}).public("/:a/end", {});
+const any = new WebSocketRouter(manager, { prefix: "/any-page", allowedOrigins: ["*"] }).public(
+  "/",
+  {},
+);
 const server = createServer({ maxHeaderSize: 16_384 });
-router.attach(server);
+for (const one of [router, own, any]) one.attach(server);
 let port = 0;
 
 beforeAll(async () => {
@@ -217,6 +223,16 @@ const CASES: readonly Case[] = [
     handshake("/protected", { Origin: "https://evil.example", ...bearer("alice") }),
   ],
 
+  ["a page of the host itself", 101, handshake("/own", { Origin: "http://LOCALHOST" })],
+  ["a page of another host", 403, handshake("/own", { Origin: "http://localhost.evil.example" })],
+  ["a page of another port of the host", 403, handshake("/own", { Origin: "http://localhost:81" })],
+  ["an origin that is no URL", 403, handshake("/own", { Origin: "localhost" })],
+  ["any page where all may", 101, handshake("/any-page", { Origin: "https://evil.example" })],
+  ["an empty parameter in the middle", 404, handshake("/own//end")],
+  ["a parameter in the middle", 101, handshake("/own/x/end")],
+  ["another end", 404, handshake("/own/x/start")],
+  ["a longer path", 404, handshake("/own/x/end/more")],
+
   // Credentials
   ["no credential", 401, handshake("/protected")],
   ["a bad one", 401, handshake("/protected", bearer("bad"))],
@@ -332,6 +348,55 @@ describe("nothing is lost", () => {
     expect((await client.answer())?.status).toBe(101);
     client.write(frame.subarray(5));
     expect((await client.frame())?.payload.toString()).toBe("halves");
+  });
+});
+
+describe("while a credential is checked", () => {
+  test("the check is told when the client has gone, and its owner is not bothered", async () => {
+    errors.length = 0;
+    const client = await open();
+    const checked = new Promise<AbortSignal>((resolve) => {
+      const watching = new WebSocketRouter(manager, {
+        prefix: "/watched",
+        authenticate: (_request, { signal }) =>
+          new Promise((settle) => {
+            signal.addEventListener("abort", () => settle(null));
+            resolve(signal);
+          }),
+      });
+      watching.protected("/", {}).attach(server);
+    });
+    client.write(handshake("/watched"));
+    const signal = await checked;
+    const aborted = new Promise((resolve) => signal.addEventListener("abort", resolve));
+    client.reset();
+    await aborted;
+    expect(String(signal.reason)).toContain("has gone");
+    await expectService();
+    expect(errors).toEqual([]);
+  });
+
+  test("a stop may begin: the client gets a 503", async () => {
+    const stopping = new ConnectionManager();
+    let admit: () => void = () => {};
+    const asked = new Promise<void>((resolve) => {
+      new WebSocketRouter(stopping, {
+        prefix: "/stopping",
+        authenticate: () =>
+          new Promise((settle) => {
+            admit = () => settle({ id: "alice", scopes: [], claims: {}, via: "jwt" });
+            resolve();
+          }),
+      })
+        .protected("/", {})
+        .attach(server);
+    });
+    const answered = answer(handshake("/stopping"));
+    await asked;
+    await stopping.stop();
+    admit();
+    expect(await answered).toMatchObject({ status: 503, body: "Service Unavailable\n" });
+    expect((await answer(handshake("/stopping")))?.status).toBe(503);
   });
 });
 
