@@ -1,5 +1,47 @@
+export type { AuthenticationContext, Authenticator, Principal } from "./auth/authenticator.ts";
 export type { Backplane } from "./backplane/backplane.ts";
 export { memoryBackplane } from "./backplane/memory/memory-backplane.ts";
+export { CloseCode } from "./protocol/close-codes.ts";
 export { loadConfig, type WebSocketConfig } from "./protocol/config.ts";
-export { ConnectionManager } from "./server/connection-manager.ts";
-export { WebSocketRouter } from "./server/router.ts";
+export {
+  AuthenticationError,
+  BackplaneUnavailableError,
+  ConfigurationError,
+  ConnectionClosedError,
+  ConnectionFailedError,
+  MessageTooLargeError,
+  WebSocketError,
+  type WebSocketErrorOptions,
+} from "./protocol/errors.ts";
+export type { Message } from "./protocol/payload.ts";
+export type { SchemaOutput, StandardSchema } from "./protocol/standard-schema.ts";
+export type { UpgradeServer } from "./server/attach.ts";
+export type {
+  Authorize,
+  Connection,
+  ConnectionState,
+  Delivery,
+  IncomingMessage,
+} from "./server/connection.ts";
+export {
+  type CloseOptions,
+  ConnectionManager,
+  type ConnectionManagerOptions,
+  type ConnectOptions,
+  type Health,
+  type RoomSendOptions,
+  type SendOptions,
+  type Target,
+} from "./server/connection-manager.ts";
+export type { CloseInfo, ManagerEvents, ManagerStatus } from "./server/events.ts";
+export type { Except } from "./server/exclusion.ts";
+export type { Context, Handler, HandlerFunction, HandlerObject } from "./server/handler.ts";
+export type { History, HistoryMessage, ReadOptions, ReadResult } from "./server/history.ts";
+export type { Limits } from "./server/limits.ts";
+export type { Logger } from "./server/logger.ts";
+export type { Presence } from "./server/presence.ts";
+export type { HistoryOptions, RoomOptions, RoomPolicies } from "./server/room-policy.ts";
+export type { RouteOptions } from "./server/route.ts";
+export type { Params } from "./server/route-path.ts";
+export { WebSocketRouter, type WebSocketRouterOptions } from "./server/router.ts";
+export type { StopOptions } from "./server/shutdown.ts";

@@ -1,3 +1,5 @@
+import type { Reservation, UserLimit } from "../connections/reservations.ts";
+
 /** What is kept of a user on one instance, while it holds a connection of theirs. */
 export interface PresenceEntry {
   /** When the first of these connections was made, in milliseconds since the epoch. */
@@ -44,7 +46,7 @@ export interface PresenceStore {
   /** The last one left the room. Whether the user is out of it now. */
   exit(room: string, user: string): Promise<boolean>;
 
-  /** Takes back everything this instance wrote; answers the transitions that made. */
+  /** Takes back everything this instance wrote, places too; answers the transitions that made. */
   withdraw(): Promise<readonly Transition[]>;
 
   isOnline(user: string): Promise<boolean>;
@@ -62,6 +64,17 @@ export interface PresenceStore {
    */
   joinAsUser(user: string, room: string): Promise<boolean>;
   leaveAsUser(user: string, room: string): Promise<boolean>;
+
+  /**
+   * Takes one of the user's places in the cluster for a connection of this instance, in one step: of
+   * many that ask at the same time, on whatever instances, no more than `limit.max` hold one. The caller
+   * closes the connections that were `replaced`. Places of instances that are gone MUST NOT count. It may
+   * be called before the attachment is started, and then counts as while the service is away: this
+   * instance's own connections alone are counted, and the cluster learns of them later.
+   */
+  reserve(user: string, connection: string, limit: UserLimit): Promise<Reservation>;
+  /** Gives a place back, if this instance holds it. */
+  unreserve(user: string, connection: string): Promise<void>;
 
   /** Takes a connection id its caller chose; answers the other instance that held it until now. */
   claim(connection: string): Promise<string | null>;

@@ -68,6 +68,8 @@ async function join(
     return;
   }
   await connection.join(room);
+  // Refused, and told so.
+  if (!connection.rooms.has(room)) return;
   const users: string[] = [];
   for await (const user of manager.presence.roomUsers(room)) {
     users.push(user);

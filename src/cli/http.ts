@@ -1,53 +1,70 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import type { ConnectionManager } from "../server/connection-manager.ts";
+import { callApi } from "./api.ts";
+import { HttpError } from "./http-error.ts";
+import { sendError, sendJson } from "./http-json.ts";
+import type { OperatorGuard } from "./operator-guard.ts";
 import { loadPages } from "./pages.ts";
 
 /** Answers one path; `GET` and `HEAD` alike. */
 type Endpoint = (response: ServerResponse) => void | Promise<void>;
 
-/** The HTTP side of the server: its pages and what it says of itself. */
-export function makeHttpHandler(manager: ConnectionManager): RequestListener {
+/** What is for operators alone, with everything below it. */
+const OPERATOR_PATHS = ["/api", "/dashboard", "/metrics", "/ws/stats"];
+
+/** The HTTP side of the server: its pages, its API, and what it says of itself. */
+export function makeHttpHandler(manager: ConnectionManager, guard: OperatorGuard): RequestListener {
   const pages = loadPages();
-  const health = async (response: ServerResponse): Promise<void> =>
-    sendJson(response, 200, await manager.health());
-  const ready = async (response: ServerResponse): Promise<void> => {
-    const answer = await manager.health();
-    sendJson(response, answer.status === "healthy" ? 200 : 503, answer);
+  const endpoints = makeEndpoints(manager);
+
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const [path = "/", query] = (request.url ?? "/").split("?", 2);
+    if (isForOperators(path)) await guard.check(request);
+    if (isBelow(path, "/api")) {
+      const result = await callApi(manager, request, path, new URLSearchParams(query));
+      return sendJson(response, result === undefined ? 204 : 200, result);
+    }
+    const endpoint = endpoints.get(path) ?? pages.get(path);
+    if (endpoint === undefined) throw new HttpError(404, "not_found", "There is nothing here.");
+    if (request.method !== "GET" && request.method !== "HEAD") {
+      const headers = { Allow: "GET, HEAD" };
+      throw new HttpError(405, "method_not_allowed", "Allowed here: GET, HEAD.", headers);
+    }
+    await endpoint(response);
   };
-  const endpoints: ReadonlyMap<string, Endpoint> = new Map([
-    ["/health", ready],
-    ["/health/ready", ready],
-    ["/health/live", (response: ServerResponse) => sendJson(response, 200, { status: "alive" })],
-    ["/health/websocket", health],
-    ["/ws/stats", (response: ServerResponse) => sendJson(response, 200, manager.stats())],
-  ]);
 
   return (request, response) => {
-    const path = pathOf(request);
-    const endpoint = endpoints.get(path) ?? pages.get(path);
-    if (endpoint === undefined) return sendJson(response, 404, { error: "not found" });
-    if (request.method !== "GET" && request.method !== "HEAD") {
-      response.setHeader("Allow", "GET, HEAD");
-      return sendJson(response, 405, { error: "method not allowed" });
-    }
-    Promise.resolve(endpoint(response)).catch((error) => {
-      manager.reportError(error, "http");
-      if (!response.headersSent) sendJson(response, 500, { error: "internal error" });
+    answer(request, response).catch((error) => {
+      if (sendError(response, error)) manager.reportError(error, "http");
     });
   };
 }
 
-function pathOf({ url = "/" }: IncomingMessage): string {
-  return url.split("?", 1)[0] ?? "/";
+function makeEndpoints(manager: ConnectionManager): ReadonlyMap<string, Endpoint> {
+  const ready = async (response: ServerResponse): Promise<void> => {
+    const health = await manager.health();
+    sendJson(response, health.status === "healthy" ? 200 : 503, health);
+  };
+  return new Map<string, Endpoint>([
+    ["/health", ready],
+    ["/health/ready", ready],
+    ["/health/live", (response) => sendJson(response, 200, { status: "alive" })],
+    ["/health/websocket", async (response) => sendJson(response, 200, await manager.health())],
+    ["/ws/stats", (response) => sendJson(response, 200, manager.stats())],
+    ["/ws", askForUpgrade],
+  ]);
 }
 
-function sendJson(response: ServerResponse, status: number, value: unknown): void {
-  const body = JSON.stringify(value);
-  response.writeHead(status, {
-    "Content-Type": "application/json; charset=utf-8",
-    "Content-Length": Buffer.byteLength(body),
-    "Cache-Control": "no-store",
-    "X-Content-Type-Options": "nosniff",
-  });
-  response.end(body);
+/** RFC 9110 section 15.5.22. */
+function askForUpgrade(): never {
+  const headers = { Upgrade: "websocket", Connection: "Upgrade" };
+  throw new HttpError(426, "upgrade_required", "Connect here with a WebSocket.", headers);
+}
+
+function isForOperators(path: string): boolean {
+  return OPERATOR_PATHS.some((guarded) => isBelow(path, guarded));
+}
+
+function isBelow(path: string, parent: string): boolean {
+  return path === parent || path.startsWith(`${parent}/`) || path.startsWith(`${parent}.`);
 }

@@ -2,11 +2,13 @@
 import { readFileSync } from "node:fs";
 import { ConfigurationError } from "../protocol/errors.ts";
 import { SERVE_HELP, serve } from "./serve.ts";
+import { TOKEN_HELP, token } from "./token.ts";
 
 const HELP = `Usage: roomcast <command> [options]
 
 Commands:
   serve      Run a ready-made WebSocket server with a chat page
+  token      Make a token to try it out with
 
 Options:
   --help     Show this, or with a command the command's options
@@ -21,6 +23,7 @@ interface Command {
 
 const COMMANDS: ReadonlyMap<string, Command> = new Map([
   ["serve", { help: SERVE_HELP, run: serve }],
+  ["token", { help: TOKEN_HELP, run: token }],
 ]);
 
 async function main([name, ...args]: readonly string[]): Promise<void> {

@@ -1,70 +1,141 @@
-import { isIP } from "node:net";
-import { parseArgs } from "node:util";
+import { trustedHops } from "../connections/client-address.ts";
 import { loadConfig, type WebSocketConfig } from "../protocol/config.ts";
 import { ConfigurationError } from "../protocol/errors.ts";
-import { readSetting, wholeNumber } from "../protocol/setting.ts";
+import { quote } from "../protocol/names.ts";
+import { optional, wholeNumber } from "../protocol/setting.ts";
+import { type Flags, parseFlags, readFlagOrSetting, readText } from "./flags.ts";
+import { type JwtSettings, readJwtSettings } from "./jwt-settings.ts";
+import { isLoopbackHost } from "./loopback.ts";
 
 export const SERVE_HELP = `Usage: roomcast serve [options]
 
-Runs a WebSocket server at /ws with a chat page at /. Without further services it keeps everything
-in memory, and is meant for trying out: clients choose their own names (/ws?user=alice).
+Runs a WebSocket server at /ws with a chat page at / and an HTTP API at /api. Without further services it
+keeps everything in memory. Without JWT_SECRET or JWKS_URL it is for trying out: clients choose their own
+names (/ws?user=alice).
 
-Options (and the environment variables of the same meaning):
-  --port <number>   PORT    The port to listen on; 0 takes a free one. Default 8000
-  --host <address>  HOST    The address to listen on. Default 127.0.0.1
-  --insecure                Allow an address that others can reach although nobody is authenticated
-  --help                    Show this
+Options (and the environment variables of the same meaning, which keep secrets out of process lists):
+  --port <number>         PORT              The port to listen on; 0 takes a free one. Default 8000
+  --host <address>        HOST              The address to listen on. Default 127.0.0.1
+  --jwt-secret <text>     JWT_SECRET        /ws needs a token signed with this secret (HS256)
+  --jwks-url <url>        JWKS_URL          /ws needs a token signed with a key published there
+  --jwt-issuer <text>     JWT_ISSUER        Who must have issued the token (iss)
+  --jwt-audience <text>   JWT_AUDIENCE      Whom the token must be meant for (aud)
+  --origins <list>        ROOMCAST_ORIGINS  The pages that may connect, such as https://app.example.org,
+                                            with commas between; * for any. Default: those of the host itself
+  --api-key <text>        ROOMCAST_API_KEY  Opens /api, /dashboard, /metrics and /ws/stats to those who have
+                                            it. Default: they are open to this machine alone
+  --rate-limit <number>   ROOMCAST_RATE_LIMIT
+                                            Messages a second from one client, twice as many at once; none:
+                                            no limit. Default 50
+  --trust-proxy <list>    ROOMCAST_TRUST_PROXY
+                                            Addresses and subnets of proxies whose X-Forwarded-For holds
+  --insecure                                Allow an address that others can reach although nobody is
+                                            authenticated
+  --help                                    Show this
 
 Connections are set up by WS_OPEN_TIMEOUT, WS_CLOSE_TIMEOUT, WS_PING_INTERVAL, WS_PING_TIMEOUT (seconds),
-WS_MAX_MESSAGE_SIZE (bytes), WS_MAX_QUEUE_SIZE and WS_HISTORY_MAX_LENGTH (messages).
+WS_MAX_MESSAGE_SIZE (bytes), WS_MAX_QUEUE_SIZE, WS_HISTORY_MAX_LENGTH (messages) and
+WS_MAX_CONNECTIONS_PER_USER. Try a token with: roomcast token --user alice
 `;
 
 export interface ServeOptions {
   readonly port: number;
   readonly host: string;
   readonly config: WebSocketConfig;
+  /** null: development mode, nobody is authenticated. */
+  readonly jwt: JwtSettings | null;
+  /** The origins browsers may connect from; undefined: the host itself. */
+  readonly origins: readonly string[] | undefined;
+  /** null: what is for operators is open to this machine alone. */
+  readonly apiKey: string | null;
+  readonly messagesPerSecond: number | null;
+  readonly trustProxy: readonly string[];
 }
 
+const OPTIONS = {
+  port: { type: "string" },
+  host: { type: "string" },
+  "jwt-secret": { type: "string" },
+  "jwks-url": { type: "string" },
+  "jwt-issuer": { type: "string" },
+  "jwt-audience": { type: "string" },
+  origins: { type: "string" },
+  "api-key": { type: "string" },
+  "rate-limit": { type: "string" },
+  "trust-proxy": { type: "string" },
+  insecure: { type: "boolean" },
+} as const;
+
 const PORT = wholeNumber("PORT", 8000, 0, 65_535);
+const RATE_LIMIT = optional(wholeNumber("ROOMCAST_RATE_LIMIT", 50, 1, 1_000_000), 50);
+const MIN_KEY_LENGTH = 16;
 
 /** @throws ConfigurationError naming the flag or variable, its value and what is allowed. */
 export function readServeOptions(args: readonly string[], env: NodeJS.ProcessEnv): ServeOptions {
-  const flags = parseFlags(args);
-  const port =
-    flags.port === undefined
-      ? readSetting(env, PORT)
-      : readSetting({ "--port": flags.port }, { ...PORT, variable: "--port" });
-  const host = flags.host ?? (env.HOST?.trim() || "127.0.0.1");
-  if (!isLoopback(host) && flags.insecure !== true) {
+  const flags = parseFlags("serve", args, OPTIONS);
+  const jwt = readJwtSettings(flags, env);
+  return {
+    port: readFlagOrSetting(flags, env, "port", PORT),
+    host: readHost(flags, env, jwt !== null),
+    config: loadConfig(env),
+    jwt,
+    origins: readOrigins(flags, env),
+    apiKey: readApiKey(flags, env),
+    messagesPerSecond: readFlagOrSetting(flags, env, "rate-limit", RATE_LIMIT),
+    trustProxy: readTrustProxy(flags, env),
+  };
+}
+
+function readHost(flags: Flags, env: NodeJS.ProcessEnv, authenticated: boolean): string {
+  const host = readText(flags, env, "host", "HOST")?.value ?? "127.0.0.1";
+  if (authenticated || isLoopbackHost(host) || flags.insecure === true) return host;
+  throw new ConfigurationError(
+    `HOST is ${quote(host)}, which others can reach, but nobody is authenticated. Set JWT_SECRET or ` +
+      "JWKS_URL, use a loopback address such as 127.0.0.1, or --insecure if that is what you want.",
+  );
+}
+
+function readOrigins(flags: Flags, env: NodeJS.ProcessEnv): readonly string[] | undefined {
+  const text = readText(flags, env, "origins", "ROOMCAST_ORIGINS");
+  if (text === null) return undefined;
+  const origins = list(text.value);
+  for (const origin of origins) {
+    if (origin === "*" || (URL.canParse(origin) && new URL(origin).origin === origin)) continue;
     throw new ConfigurationError(
-      `HOST is ${JSON.stringify(host)}, which others can reach, but nobody is authenticated. ` +
-        "Use a loopback address such as 127.0.0.1, or --insecure if that is what you want.",
+      `${text.name} names ${quote(origin)}, but an origin looks like https://app.example.org, ` +
+        "without a path; * stands for any.",
     );
   }
-  return { port, host, config: loadConfig(env) };
+  return origins;
 }
 
-function parseFlags(args: readonly string[]): {
-  port?: string | undefined;
-  host?: string | undefined;
-  insecure?: boolean | undefined;
-} {
+function readApiKey(flags: Flags, env: NodeJS.ProcessEnv): string | null {
+  const key = readText(flags, env, "api-key", "ROOMCAST_API_KEY");
+  if (key === null || key.value.length >= MIN_KEY_LENGTH) return key?.value ?? null;
+  throw new ConfigurationError(
+    `${key.name} has ${key.value.length} characters, but must have at least ${MIN_KEY_LENGTH}. ` +
+      "Make one with: openssl rand -hex 32",
+  );
+}
+
+function readTrustProxy(flags: Flags, env: NodeJS.ProcessEnv): readonly string[] {
+  const text = readText(flags, env, "trust-proxy", "ROOMCAST_TRUST_PROXY");
+  const hops = list(text?.value ?? "");
   try {
-    const { values } = parseArgs({
-      args: [...args],
-      options: {
-        port: { type: "string" },
-        host: { type: "string" },
-        insecure: { type: "boolean" },
-      },
-    });
-    return values;
+    trustedHops(hops);
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new ConfigurationError(`${why} See roomcast serve --help.`, { cause });
+    const example = "addresses and subnets such as 10.0.0.0/8, with commas between";
+    throw new ConfigurationError(
+      `${text?.name} is ${quote(text?.value ?? "")}, but must list ${example}.`,
+      { cause },
+    );
   }
+  return hops;
 }
 
-function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || (isIP(host) === 4 && host.startsWith("127."));
+function list(text: string): string[] {
+  return text
+    .split(",")
+    .map((item) => item.trim())
+    .filter((item) => item !== "");
 }

@@ -5,8 +5,10 @@ import { ConfigurationError } from "../protocol/errors.ts";
 import { ConnectionManager } from "../server/connection-manager.ts";
 import { WebSocketRouter } from "../server/router.ts";
 import { chatHandler } from "./chat.ts";
-import { identifyByQuery } from "./development-identity.ts";
 import { makeHttpHandler } from "./http.ts";
+import { identifyBy } from "./identity.ts";
+import { OperatorGuard } from "./operator-guard.ts";
+import { authorizeByRoomClaim } from "./room-claim.ts";
 import { readServeOptions, SERVE_HELP, type ServeOptions } from "./serve-options.ts";
 
 export { SERVE_HELP };
@@ -14,32 +16,50 @@ export { SERVE_HELP };
 /** The ready-made server. Resolves when it listens; ends the process when it was told to stop. */
 export async function serve(args: readonly string[]): Promise<void> {
   const options = readServeOptions(args, process.env);
-  const logger = pino({ base: { pid: process.pid } }, pino.destination(2));
-  const manager = new ConnectionManager({
-    config: options.config,
-    rooms: {
-      "*": {
-        announce: true,
-        history: { maxLength: options.config.historyMaxLength },
-        whenUnavailable: "ephemeral",
-      },
-    },
-    logger,
+  const manager = makeManager(options);
+  const router = new WebSocketRouter(manager, {
+    authenticate: await identifyBy(options.jwt),
+    trustProxy: options.trustProxy,
+    ...(options.origins !== undefined && { allowedOrigins: options.origins }),
   });
-  const router = new WebSocketRouter(manager, { authenticate: identifyByQuery });
-  router.protected("/ws", chatHandler(manager));
-  // Node's own limits on slow and oversized requests are wider than a WebSocket server needs.
-  const server = createServer(
-    { headersTimeout: 10_000, connectionsCheckingInterval: 2000, maxHeaderSize: 16_384 },
-    makeHttpHandler(manager),
-  );
-  server.maxHeadersCount = 100;
+  router.protected("/ws", { authorize: authorizeByRoomClaim }, chatHandler(manager));
+  const server = makeServer(manager, options);
   router.attach(server);
   await manager.start();
   await listen(server, options);
   stopOnSignals(manager, server);
-  console.log("Development mode: nobody is authenticated, clients choose their own names.");
+  if (options.jwt === null) {
+    console.log("Development mode: nobody is authenticated, clients choose their own names.");
+  }
   console.log(`Roomcast is listening on ${urlOf(server, options.host)} (stop with Ctrl-C)`);
+}
+
+function makeManager({ config, messagesPerSecond }: ServeOptions): ConnectionManager {
+  return new ConnectionManager({
+    config,
+    limits: { messagesPerSecond },
+    rooms: {
+      "*": {
+        announce: true,
+        history: { maxLength: config.historyMaxLength },
+        whenUnavailable: "ephemeral",
+      },
+    },
+    logger: pino({ base: { pid: process.pid } }, pino.destination(2)),
+  });
+}
+
+/** Node's own limits on slow and oversized requests are wider than a WebSocket server needs. */
+function makeServer(manager: ConnectionManager, { config, apiKey }: ServeOptions): Server {
+  const limits = {
+    headersTimeout: config.openTimeoutMs,
+    requestTimeout: Math.max(30_000, config.openTimeoutMs),
+    connectionsCheckingInterval: 2000,
+    maxHeaderSize: 16_384,
+  };
+  const server = createServer(limits, makeHttpHandler(manager, new OperatorGuard(apiKey)));
+  server.maxHeadersCount = 100;
+  return server;
 }
 
 async function listen(server: Server, { port, host }: ServeOptions): Promise<void> {

@@ -49,12 +49,20 @@ export interface WebSocketConfig {
 const HOUR = 3_600_000;
 const TIMEOUT = { minMs: 100, maxMs: HOUR };
 
+export const MAX_MESSAGE_SIZE: Setting<number> = wholeNumber(
+  "WS_MAX_MESSAGE_SIZE",
+  1_048_576,
+  1,
+  0x3fff_ffff,
+  " (bytes)",
+);
+
 const SETTINGS: { readonly [K in keyof WebSocketConfig]: Setting<WebSocketConfig[K]> } = {
   openTimeoutMs: duration("WS_OPEN_TIMEOUT", 10_000, TIMEOUT),
   closeTimeoutMs: duration("WS_CLOSE_TIMEOUT", 10_000, TIMEOUT),
   pingIntervalMs: optional(duration("WS_PING_INTERVAL", 20_000, TIMEOUT), 20_000),
   pingTimeoutMs: duration("WS_PING_TIMEOUT", 20_000, TIMEOUT),
-  maxMessageSize: wholeNumber("WS_MAX_MESSAGE_SIZE", 1_048_576, 1, 0x3fff_ffff, " (bytes)"),
+  maxMessageSize: MAX_MESSAGE_SIZE,
   maxQueueSize: wholeNumber("WS_MAX_QUEUE_SIZE", 16, 1, 1_000_000),
   reconnectEnabled: flag("WS_RECONNECT_ENABLED", true),
   reconnectMaxAttempts: wholeNumber("WS_RECONNECT_MAX_ATTEMPTS", 5, 0, 1_000_000, " (0: no limit)"),

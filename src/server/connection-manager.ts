@@ -1,16 +1,19 @@
 import { setTimeout as wait } from "node:timers/promises";
 import type { WebSocket } from "ws";
+import type { Principal } from "../auth/authenticator.ts";
 import type { Backplane } from "../backplane/backplane.ts";
 import type { MessagePacket } from "../backplane/broker.ts";
 import { memoryBackplane } from "../backplane/memory/memory-backplane.ts";
 import type { Transition } from "../backplane/presence-store.ts";
+import { Seats } from "../connections/seats.ts";
 import { CloseCode, checkClose } from "../protocol/close-codes.ts";
 import { resolveConfig, type WebSocketConfig } from "../protocol/config.ts";
 import { EncodedMessage } from "../protocol/encoded-message.ts";
 import { checkName } from "../protocol/names.ts";
 import type { Message } from "../protocol/payload.ts";
-import { type Connection, connectionOf, type Delivery, ServerConnection } from "./connection.ts";
+import type { Connection, Delivery, IncomingMessage } from "./connection.ts";
 import { checkOwnConnectionId, makeConnectionId, makeInstanceId } from "./connection-id.ts";
+import { Deadlines } from "./deadlines.ts";
 import { Listeners, type ManagerEvents, type ManagerStatus } from "./events.ts";
 import { type Except, toExclusion } from "./exclusion.ts";
 import { Heartbeat } from "./heartbeat.ts";
@@ -20,7 +23,19 @@ import { LocalInstance } from "./local-instance.ts";
 import { type Logger, SILENT } from "./logger.ts";
 import type { Presence } from "./presence.ts";
 import { type RoomPolicies, RoomPolicy } from "./room-policy.ts";
+import { seat } from "./seating.ts";
+import {
+  type ConnectionBounds,
+  connectionOf,
+  type RouteTerms,
+  ServerConnection,
+} from "./server-connection.ts";
 import { before, closeAll, type Goodbye, resolveGoodbye, type StopOptions } from "./shutdown.ts";
+
+const NO_TERMS: RouteTerms = { authorize: null, schema: null };
+
+/** Why a connection over `maxConnectionsPerUser` is closed, with 4008. @internal */
+export const TOO_MANY = "Too many connections";
 
 /** How long a user who dropped stays online, in milliseconds. */
 const OFFLINE_GRACE_MS = 10_000;
@@ -44,7 +59,10 @@ export interface ConnectionManagerOptions {
 export interface ConnectOptions {
   /** Unique in the cluster; the holder of an id in use is replaced (4409). Default: made here. */
   readonly id?: string;
+  /** Default: the principal's id, if there is one. */
   readonly userId?: string;
+  /** Who it belongs to, as it was proven; the connection ends with the credential (4401). */
+  readonly principal?: Principal;
   /** Rooms to join at once. */
   readonly rooms?: Iterable<string>;
   /** Kept as it is; JSON, if others are to see it in `presence`. */
@@ -52,7 +70,7 @@ export interface ConnectOptions {
 }
 
 /** A connection, its id, or all connections of a user. */
-export type Target = Connection | string | { readonly userId: string };
+export type Target = Connection<unknown> | string | { readonly userId: string };
 
 export interface SendOptions {
   /** Whom to leave out, on every instance. */
@@ -60,7 +78,10 @@ export interface SendOptions {
 }
 
 export interface RoomSendOptions extends SendOptions {
-  /** Whether to store the message; only where the room's policy has a history. Default: there yes. */
+  /**
+   * Whether to store the message; only where the room's policy has a history. Default: there yes. An
+   * explicit true never goes out as ephemeral, whatever the policy says.
+   */
   readonly persist?: boolean;
 }
 
@@ -101,6 +122,9 @@ export class ConnectionManager {
   readonly #history: HistoryReader;
   readonly #policies: RoomPolicy;
   readonly #heartbeat: Heartbeat | null;
+  readonly #deadlines: Deadlines;
+  readonly #bounds: ConnectionBounds;
+  readonly #seats: Seats;
   readonly #events: Listeners<ManagerEvents>;
   /** Handlers, which a stop waits for. */
   readonly #handlers: Set<Promise<unknown>> = new Set();
@@ -116,7 +140,10 @@ export class ConnectionManager {
       throw new RangeError(`offlineGraceMs must be 0 or more, not ${offlineGraceMs}.`);
     }
     this.config = resolveConfig(options.config);
-    this.limits = resolveLimits(options.limits);
+    this.limits = resolveLimits(options.limits, this.config.maxConnectionsPerUser);
+    const { maxConnections, maxConnectionsPerAddress, maxConnectionsPerUser } = this.limits;
+    this.#bounds = { ...this.limits, maxQueueSize: this.config.maxQueueSize };
+    this.#seats = new Seats(maxConnections, maxConnectionsPerAddress);
     this.logger = options.logger ?? SILENT;
     this.#policies = new RoomPolicy(options.rooms);
     this.#events = new Listeners((error, event) => this.#listenerFailed(error, event));
@@ -126,6 +153,10 @@ export class ConnectionManager {
         backplane: options.backplane ?? memoryBackplane(),
         offlineGraceMs,
         maxRoomsPerConnection: this.limits.maxRoomsPerConnection,
+        userLimit:
+          maxConnectionsPerUser === null
+            ? null
+            : { max: maxConnectionsPerUser, whenFull: this.limits.onUserLimit },
       },
       {
         disconnected: (connection, info) => this.#events.emit("disconnect", connection, info),
@@ -140,6 +171,7 @@ export class ConnectionManager {
       pingIntervalMs === null
         ? null
         : new Heartbeat(pingIntervalMs, pingTimeoutMs, () => this.#registry.connections.items);
+    this.#deadlines = new Deadlines(this.limits, () => this.#registry.connections.items);
   }
 
   // Life
@@ -175,6 +207,24 @@ export class ConnectionManager {
     return this.#phase === "new" || this.#phase === "running";
   }
 
+  /** The seats that handshakes and connections take. @internal */
+  get seats(): Seats {
+    return this.#seats;
+  }
+
+  /**
+   * Takes one of the places a user has in the cluster for a connection that is about to be made; it is
+   * given back when that ends. Whether there was one. @internal
+   */
+  reserve(userId: string, connectionId: string): Promise<boolean> {
+    return this.#instance.reserve(userId, connectionId);
+  }
+
+  /** Gives a place back for which no connection was made. @internal */
+  unreserve(userId: string | undefined, connectionId: string): void {
+    if (userId !== undefined) this.#instance.unreserve(userId, connectionId);
+  }
+
   // Connections
 
   /**
@@ -184,19 +234,28 @@ export class ConnectionManager {
    * @throws TypeError or RangeError if an option is wrong or the socket is registered already.
    */
   connect(socket: WebSocket, options: ConnectOptions = {}): Connection {
-    return this.accept(socket, options);
+    const connection = this.accept(socket, options, NO_TERMS, null);
+    if (connection.state === "open") this.#count(socket, connection);
+    // Without a schema, messages are what the client sent.
+    return connection as Connection<IncomingMessage>;
   }
 
   /** `connect` for the router, which also runs the connection's handler. @internal */
-  accept(socket: WebSocket, options: ConnectOptions): ServerConnection {
+  accept(
+    socket: WebSocket,
+    options: ConnectOptions,
+    terms: RouteTerms,
+    reservedId: string | null,
+  ): ServerConnection {
     const rooms = [...(options.rooms ?? [])].map((room) => checkName("room", room));
-    const connection = this.#makeConnection(socket, options);
+    const connection = this.#makeConnection(socket, options, terms, reservedId);
     if (connection.state !== "open") return connection;
     if (!this.accepting) {
       connection.end(CloseCode.serviceRestart, "restarting");
       return connection;
     }
     this.#heartbeat?.start();
+    this.#deadlines.start();
     this.#instance.register(connection, options.id !== undefined);
     for (const room of rooms) this.#unawaited(this.#instance.join(connection, room), "join");
     this.#events.emit("connect", connection);
@@ -205,14 +264,11 @@ export class ConnectionManager {
 
   /** Closes a connection, on whatever instance it is. Does nothing if there is none. */
   async disconnect(
-    target: Connection | string,
+    target: Connection<unknown> | string,
     { code = CloseCode.normal, reason = "" }: CloseOptions = {},
   ): Promise<void> {
     checkClose(code, reason);
-    const id = typeof target === "string" ? target : target.id;
-    const local = this.#registry.get(id);
-    if (local !== undefined) return local.close(code, reason);
-    await this.#instance.publishTo(id, { type: "disconnect", code, reason, connection: id });
+    await this.#instance.disconnect(typeof target === "string" ? target : target.id, code, reason);
   }
 
   /** Closes every connection of a user in the cluster; the user is offline at once. */
@@ -295,11 +351,11 @@ export class ConnectionManager {
     return this.#registry.rooms;
   }
 
-  connections(): Connection[] {
+  connections(): Connection<unknown>[] {
     return [...this.#registry.connections.items];
   }
 
-  roomMembers(room: string): Connection[] {
+  roomMembers(room: string): Connection<unknown>[] {
     return [...this.#registry.inRoom(room).items];
   }
 
@@ -311,7 +367,7 @@ export class ConnectionManager {
     return [...users];
   }
 
-  userConnections(userId: string): Connection[] {
+  userConnections(userId: string): Connection<unknown>[] {
     return [...this.#registry.ofUser(userId).items];
   }
 
@@ -407,25 +463,45 @@ export class ConnectionManager {
     );
     await before(deadline, Promise.all(this.#handlers));
     this.#heartbeat?.stop();
+    this.#deadlines.stop();
     await this.#instance.stop();
     this.#phase = "stopped";
   }
 
-  #makeConnection(socket: WebSocket, options: ConnectOptions): ServerConnection {
+  #makeConnection(
+    socket: WebSocket,
+    options: ConnectOptions,
+    terms: RouteTerms,
+    reservedId: string | null,
+  ): ServerConnection {
     if (typeof socket?.readyState !== "number" || typeof socket.on !== "function") {
       throw new TypeError("socket must be a WebSocket of the ws library.");
     }
     if (connectionOf(socket) !== undefined) {
       throw new TypeError("socket is registered already; connect it once.");
     }
-    const { id, userId, metadata = {} } = options;
+    const { id, principal = null, userId = principal?.id, metadata = {} } = options;
     const identity = {
-      id: id === undefined ? makeConnectionId(this.instanceId) : checkOwnConnectionId(id),
+      id:
+        id === undefined
+          ? (reservedId ?? makeConnectionId(this.instanceId))
+          : checkOwnConnectionId(id),
       userId: userId === undefined ? undefined : checkName("user", userId),
+      principal,
       metadata,
     };
-    const bounds = { ...this.limits, maxQueueSize: this.config.maxQueueSize };
-    return new ServerConnection(this.#instance, socket, identity, bounds);
+    return new ServerConnection(this.#instance, socket, identity, this.#bounds, terms);
+  }
+
+  /** Counts a connection that did not come through a router, where its place was taken before. */
+  #count(socket: WebSocket, connection: ServerConnection): void {
+    this.#seats.occupy(null);
+    seat(socket, this.#seats, null);
+    if (connection.userId === undefined) return;
+    const reserved = this.reserve(connection.userId, connection.id).then((granted) => {
+      if (!granted) connection.end(CloseCode.tooManyConnections, TOO_MANY);
+    });
+    this.#unawaited(reserved, "reserve");
   }
 
   async #sendToConnection(connectionId: string, message: Message): Promise<Delivery> {
@@ -449,7 +525,12 @@ export class ConnectionManager {
     if (rules.history === null) {
       throw new TypeError(`persist is true, but the policy of the room ${room} has no history.`);
     }
-    return this.#instance.publishDurable(room, packet, rules);
+    // Who asks for it in so many words is not given less.
+    return this.#instance.publishDurable(
+      room,
+      packet,
+      options.persist === true ? { ...rules, whenUnavailable: "reject" } : rules,
+    );
   }
 
   async #sendToAll(message: Message, options: SendOptions): Promise<Delivery> {

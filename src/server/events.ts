@@ -10,9 +10,9 @@ export interface CloseInfo {
 /** The events of a `ConnectionManager`, with what their listeners are called with. */
 export interface ManagerEvents {
   /** A connection of this instance was registered. */
-  connect: [connection: Connection];
+  connect: [connection: Connection<unknown>];
   /** A connection of this instance has ended; once for each. */
-  disconnect: [connection: Connection, info: CloseInfo];
+  disconnect: [connection: Connection<unknown>, info: CloseInfo];
   /** A user came into a room of the cluster; on the instance that made it so. */
   join: [change: { readonly user: string; readonly room: string }];
   /** A user is in a room of the cluster no more; on the instance that made it so. */

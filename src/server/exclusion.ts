@@ -4,8 +4,8 @@ import type { Connection } from "./connection.ts";
 /** Whom a message leaves out: a connection, ids of connections, or users. */
 export type Except =
   | string
-  | Connection
-  | Iterable<string | Connection>
+  | Connection<unknown>
+  | Iterable<string | Connection<unknown>>
   | { readonly users: Iterable<string> };
 
 const NOT_ALLOWED = "except must be a connection, ids of connections, or { users: [...] }.";

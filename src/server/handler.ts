@@ -1,8 +1,9 @@
 import type { IncomingMessage as HttpRequest } from "node:http";
 import type { Principal } from "../auth/authenticator.ts";
 import { CloseCode } from "../protocol/close-codes.ts";
-import type { Connection, IncomingMessage, ServerConnection } from "./connection.ts";
+import type { Connection, IncomingMessage } from "./connection.ts";
 import type { CloseInfo } from "./events.ts";
+import type { ServerConnection } from "./server-connection.ts";
 
 /** What a handler knows besides its connection. */
 export interface Context<P = Record<string, string>> {
@@ -20,19 +21,24 @@ export interface Context<P = Record<string, string>> {
  * throws reaches the `error` event and the client as an `error` frame with a constant text, and the
  * connection stays open; `open` that throws closes it with 1011.
  */
-export interface HandlerObject<P = Record<string, string>> {
-  open?(connection: Connection, context: Context<P>): unknown;
-  message?(connection: Connection, message: IncomingMessage, context: Context<P>): unknown;
-  close?(connection: Connection, info: CloseInfo, context: Context<P>): unknown;
+export interface HandlerObject<P = Record<string, string>, M = IncomingMessage> {
+  open?(connection: Connection<M>, context: Context<P>): unknown;
+  message?(connection: Connection<M>, message: M, context: Context<P>): unknown;
+  close?(connection: Connection<M>, info: CloseInfo, context: Context<P>): unknown;
 }
 
 /** For `for await` loops. Returning leaves the connection open; throwing closes it with 1011. */
-export type HandlerFunction<P = Record<string, string>> = (
-  connection: Connection,
+export type HandlerFunction<P = Record<string, string>, M = IncomingMessage> = (
+  connection: Connection<M>,
   context: Context<P>,
 ) => unknown;
 
-export type Handler<P = Record<string, string>> = HandlerObject<P> | HandlerFunction<P>;
+export type Handler<P = Record<string, string>, M = IncomingMessage> =
+  | HandlerObject<P, M>
+  | HandlerFunction<P, M>;
+
+/** A handler whose path and schema are its route's concern. */
+export type AnyHandler = Handler<Record<string, string>, unknown>;
 
 /** What a client is told when a handler failed: never what went wrong inside. */
 const FAILED = {
@@ -46,7 +52,7 @@ const FAILED = {
  * never rejects.
  */
 export async function runHandler(
-  handler: Handler,
+  handler: AnyHandler,
   connection: ServerConnection,
   context: Context,
   report: (error: unknown, stage: string) => void,
@@ -85,7 +91,7 @@ export async function runHandler(
 }
 
 function consume(
-  handler: HandlerObject,
+  handler: HandlerObject<Record<string, string>, unknown>,
   connection: ServerConnection,
   context: Context,
   report: (error: unknown, stage: string) => void,

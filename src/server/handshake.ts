@@ -7,15 +7,20 @@ export interface Refusal {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+const BAD_REQUEST: Refusal = { status: 400 };
+
 /** What the opening handshake of RFC 6455 section 4.2.1 asks of every request; null: all is there. */
 export function checkHandshake(request: IncomingMessage): Refusal | null {
   if (request.method !== "GET") return { status: 405, headers: { Allow: "GET" } };
+  // RFC 9112 section 3.2: a second Host makes a request nobody can trust.
+  const { host = [] } = request.headersDistinct;
+  if (request.httpVersion !== "1.1" || host.length !== 1) return BAD_REQUEST;
   const { upgrade, "sec-websocket-version": version, "sec-websocket-key": key } = request.headers;
-  if (upgrade?.toLowerCase() !== "websocket") return { status: 400 };
+  if (upgrade?.toLowerCase() !== "websocket") return BAD_REQUEST;
   // Section 4.4: name the version we speak.
   if (version !== "13") return { status: 426, headers: { "Sec-WebSocket-Version": "13" } };
-  if (key === undefined || Buffer.from(key, "base64").length !== 16) return { status: 400 };
-  return null;
+  if (key === undefined || !isKey(key)) return BAD_REQUEST;
+  return areSubprotocols(request.headers["sec-websocket-protocol"]) ? null : BAD_REQUEST;
 }
 
 /**
@@ -38,9 +43,10 @@ export function refuse(socket: Duplex, { status, headers = {} }: Refusal): void 
     socket.destroy();
     return;
   }
-  const body = `${STATUS_CODES[status] ?? "Error"}\n`;
+  const reason = STATUS_CODES[status];
+  const body = `${reason}\n`;
   const lines = [
-    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "Error"}`,
+    `HTTP/1.1 ${status} ${reason}`,
     "Connection: close",
     "Content-Type: text/plain",
     `Content-Length: ${body.length}`,
@@ -48,4 +54,29 @@ export function refuse(socket: Duplex, { status, headers = {} }: Refusal): void 
   ];
   socket.once("finish", () => socket.destroy());
   socket.end(`${lines.join("\r\n")}\r\n\r\n${body}`);
+}
+
+/** The value, when decoded, is 16 bytes in length (RFC 6455 section 4.2.1). */
+function isKey(key: string): boolean {
+  const isPadded = key.length === 24 && key.endsWith("==");
+  // Buffer also reads the alphabet of URLs, and stops at what it cannot read.
+  const isBase64 = !key.includes("-") && !key.includes("_");
+  return isPadded && isBase64 && Buffer.from(key, "base64").length === 16;
+}
+
+const SEPARATORS = '()<>@,;:\\"/[]?={} \t';
+
+/** A list of tokens (RFC 9110 section 5.6.2), each another one (RFC 6455 section 4.1); or no list. */
+function areSubprotocols(header: string | undefined): boolean {
+  if (header === undefined) return true;
+  const names = header.split(",").map((name) => name.trim());
+  return new Set(names).size === names.length && names.every(isToken);
+}
+
+function isToken(text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit <= 0x20 || unit >= 0x7f || SEPARATORS.includes(text.charAt(i))) return false;
+  }
+  return text !== "";
 }

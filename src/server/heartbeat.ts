@@ -1,5 +1,5 @@
 import { CloseCode } from "../protocol/close-codes.ts";
-import type { ServerConnection } from "./connection.ts";
+import type { ServerConnection } from "./server-connection.ts";
 
 /** A tick looks at every connection, which costs some nanoseconds each, and pings those that are due. */
 const TICKS_PER_INTERVAL = 200;

@@ -9,18 +9,20 @@ import type {
 import type { HistoryPage } from "../backplane/history-store.ts";
 import type { Transition } from "../backplane/presence-store.ts";
 import { Registry } from "../connections/registry.ts";
+import type { UserLimit } from "../connections/reservations.ts";
 import { FanOut } from "../fanout/fan-out.ts";
 import { CloseCode } from "../protocol/close-codes.ts";
 import { EncodedMessage } from "../protocol/encoded-message.ts";
 import { BackplaneUnavailableError } from "../protocol/errors.ts";
 import { checkName } from "../protocol/names.ts";
 import type { Message } from "../protocol/payload.ts";
-import type { ConnectionHost, Delivery, ServerConnection } from "./connection.ts";
+import type { Delivery } from "./connection.ts";
 import { instanceOf } from "./connection-id.ts";
 import type { CloseInfo } from "./events.ts";
 import { type PresenceObserver, PresenceTracker } from "./presence.ts";
 import { deliverLocally, membersOf } from "./recipients.ts";
 import type { RoomRules } from "./room-policy.ts";
+import type { ConnectionHost, ServerConnection } from "./server-connection.ts";
 
 /** Whom an instance tells what happens to it. None of these may throw. */
 export interface InstanceObserver {
@@ -35,6 +37,8 @@ export interface InstanceOptions {
   readonly backplane: Backplane;
   readonly offlineGraceMs: number;
   readonly maxRoomsPerConnection: number;
+  /** How many connections a user may have in the cluster; null: no limit. */
+  readonly userLimit: UserLimit | null;
 }
 
 /**
@@ -50,6 +54,7 @@ export class LocalInstance implements ConnectionHost, Instance, PresenceObserver
   readonly #attachment: Attachment;
   readonly #observer: InstanceObserver;
   readonly #maxRooms: number;
+  readonly #userLimit: UserLimit | null;
   /** Connections whose id its caller chose; the others' ids tell where they are. */
   readonly #claimed: WeakSet<ServerConnection> = new WeakSet();
   #started = false;
@@ -58,6 +63,7 @@ export class LocalInstance implements ConnectionHost, Instance, PresenceObserver
     this.id = options.id;
     this.#observer = observer;
     this.#maxRooms = options.maxRoomsPerConnection;
+    this.#userLimit = options.userLimit;
     this.#attachment = options.backplane.attach(this);
     this.presence = new PresenceTracker(this.#attachment.presence, options.offlineGraceMs, this);
   }
@@ -88,6 +94,33 @@ export class LocalInstance implements ConnectionHost, Instance, PresenceObserver
   }
 
   // Connections
+
+  /**
+   * Takes one of the user's places for a connection that is about to be made; it is given back when that
+   * ends. Whether there was one.
+   */
+  async reserve(user: string, connection: string): Promise<boolean> {
+    if (this.#userLimit === null) return true;
+    const { presence } = this.#attachment;
+    const { granted, replaced } = await presence.reserve(user, connection, this.#userLimit);
+    for (const oldest of replaced) {
+      this.#background(this.disconnect(oldest, CloseCode.replaced, "replaced"));
+    }
+    return granted;
+  }
+
+  /** Gives a place back, if the connection has one. */
+  unreserve(user: string, connection: string): void {
+    if (this.#userLimit === null) return;
+    this.#background(this.#attachment.presence.unreserve(user, connection));
+  }
+
+  /** Closes a connection, on whatever instance it is. */
+  async disconnect(id: string, code: number, reason: string): Promise<void> {
+    const local = this.registry.get(id);
+    if (local !== undefined) local.close(code, reason);
+    else await this.publishTo(id, { type: "disconnect", code, reason, connection: id });
+  }
 
   /** Adds an open connection; one of the same id, wherever it is, is replaced. */
   register(connection: ServerConnection, chosenId: boolean): void {
@@ -132,6 +165,7 @@ export class LocalInstance implements ConnectionHost, Instance, PresenceObserver
     for (const room of connection.rooms) this.#background(this.#left(connection, room, dropped));
     if (connection.userId !== undefined) {
       this.#background(this.presence.disconnected(connection.userId, dropped));
+      this.unreserve(connection.userId, connection.id);
     }
     if (this.#claimed.has(connection) && this.#started) {
       this.#background(this.#attachment.presence.release(connection.id));

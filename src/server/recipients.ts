@@ -2,7 +2,7 @@ import type { Channel, Exclusion, MessagePacket } from "../backplane/broker.ts";
 import type { Members } from "../connections/dense-set.ts";
 import type { Registry } from "../connections/registry.ts";
 import type { FanOut } from "../fanout/fan-out.ts";
-import type { ServerConnection } from "./connection.ts";
+import type { ServerConnection } from "./server-connection.ts";
 
 /**
  * Queues a message to the connections of this instance that its channel names. Answers how many they

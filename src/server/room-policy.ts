@@ -1,4 +1,5 @@
 import type { HistoryPolicy } from "../backplane/history-store.ts";
+import { fitsPattern } from "../protocol/pattern.ts";
 import { checkSetting, wholeNumber } from "../protocol/setting.ts";
 
 /** What holds for a room, by its name. */
@@ -33,18 +34,18 @@ export type RoomPolicies = Readonly<Record<string, RoomOptions>>;
 
 /** Finds the rules of a room. */
 export class RoomPolicy {
-  readonly #policies: readonly { readonly parts: readonly string[]; readonly rules: RoomRules }[];
+  readonly #policies: readonly { readonly pattern: string; readonly rules: RoomRules }[];
 
   /** @throws TypeError or RangeError naming the option that is wrong. */
   constructor(policies: RoomPolicies = {}) {
     this.#policies = Object.entries(policies).map(([pattern, options]) => ({
-      parts: pattern.split("*"),
+      pattern,
       rules: resolveRules(pattern, options),
     }));
   }
 
   of(room: string): RoomRules {
-    return this.#policies.find(({ parts }) => fits(room, parts))?.rules ?? NO_RULES;
+    return this.#policies.find(({ pattern }) => fitsPattern(room, pattern))?.rules ?? NO_RULES;
   }
 }
 
@@ -69,19 +70,4 @@ function resolveRules(pattern: string, options: RoomOptions): RoomRules {
     whenUnavailable,
     announce,
   };
-}
-
-/** Whether `name` is `parts` with anything between them. Linear: no backtracking is needed for `*` alone. */
-function fits(name: string, parts: readonly string[]): boolean {
-  const [first = "", ...rest] = parts;
-  const last = rest.pop();
-  if (last === undefined) return name === first;
-  if (!name.startsWith(first)) return false;
-  let from = first.length;
-  for (const part of rest) {
-    const found = name.indexOf(part, from);
-    if (found === -1) return false;
-    from = found + part.length;
-  }
-  return name.length - from >= last.length && name.endsWith(last);
 }

@@ -1,3 +1,5 @@
+import type { IncomingMessage } from "node:http";
+
 /** The parameters of a path: `Params<"/chat/:room">` is `{ readonly room: string }`. */
 export type Params<Path extends string> = {
   readonly [Name in ParamNames<Path>]: string;
@@ -28,11 +30,12 @@ export class RoutePath {
   /** The parameters, percent-decoded, if `pathname` is this path; else null. */
   match(pathname: string): Record<string, string> | null {
     const segments = split(pathname);
-    if (segments.length !== this.#segments.length) return null;
+    if (segments.length < this.#segments.length) return null;
     const params: Record<string, string> = Object.create(null);
-    for (const [i, expected] of this.#segments.entries()) {
-      const actual = decode(segments[i] ?? "");
-      if (actual === null) return null;
+    for (const [i, segment] of segments.entries()) {
+      const expected = this.#segments[i];
+      const actual = decode(segment);
+      if (expected === undefined || actual === null) return null;
       if (!expected.startsWith(":")) {
         if (actual !== expected) return null;
       } else if (actual === "") return null;
@@ -40,6 +43,17 @@ export class RoutePath {
     }
     return params;
   }
+}
+
+/**
+ * The path and the query of a request's target, not decoded. Not by `new URL`, which throws at what a
+ * stranger may send.
+ */
+export function splitTarget(request: IncomingMessage): { pathname: string; query: string } {
+  const target = String(request.url);
+  const end = target.indexOf("?");
+  if (end < 0) return { pathname: target, query: "" };
+  return { pathname: target.slice(0, end), query: target.slice(end + 1) };
 }
 
 function split(path: string): string[] {

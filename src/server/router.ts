@@ -1,18 +1,24 @@
-import type { IncomingMessage, Server } from "node:http";
+import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
-import { type Server as SocketServer, WebSocketServer } from "ws";
-import type { Authenticator, Principal } from "../auth/authenticator.ts";
-import { extractToken } from "../auth/extract-token.ts";
-import { AuthenticationError } from "../protocol/errors.ts";
+import type { Authenticator } from "../auth/authenticator.ts";
+import { hasAnyScope, hasScopes, isPerson } from "../auth/guards.ts";
+import { trustedHops } from "../connections/client-address.ts";
+import { checkSetting, duration } from "../protocol/setting.ts";
+import type { SchemaOutput, StandardSchema } from "../protocol/standard-schema.ts";
+import { attachTo, type UpgradeServer } from "./attach.ts";
+import type { IncomingMessage as RawMessage } from "./connection.ts";
 import type { ConnectionManager } from "./connection-manager.ts";
-import { type Context, type Handler, runHandler } from "./handler.ts";
-import { checkHandshake, isForeignOrigin, type Refusal, refuse } from "./handshake.ts";
-import { type Params, RoutePath } from "./route-path.ts";
-import { ServerSocket } from "./server-socket.ts";
+import type { AnyHandler, Handler } from "./handler.ts";
+import { refuse } from "./handshake.ts";
+import { type Access, makeRoute, type Route, type RouteOptions } from "./route.ts";
+import { type Params, splitTarget } from "./route-path.ts";
+import { destroyOnError, type UpgradeRules, upgrade } from "./upgrade.ts";
 
 export interface WebSocketRouterOptions {
   /** Decides who a request comes from; a list is tried in turn. */
   readonly authenticate?: Authenticator | readonly Authenticator[];
+  /** How long that may take, in milliseconds; then the client gets a 503. Default 5,000. */
+  readonly authenticationTimeoutMs?: number;
   /** What every path begins with. Default: nothing. */
   readonly prefix?: string;
   /**
@@ -20,61 +26,106 @@ export interface WebSocketRouterOptions {
    * of the host itself.
    */
   readonly allowedOrigins?: readonly string[];
+  /**
+   * The addresses and subnets (`10.0.0.0/8`) of your proxies, whose `X-Forwarded-For` tells the client's
+   * address. Default: none, the address is that of the connection.
+   */
+  readonly trustProxy?: readonly string[];
 }
 
-interface Route {
-  readonly path: RoutePath;
-  readonly access: "public" | "protected";
-  readonly handler: Handler;
+/** What messages are on a route with this schema. */
+export type MessageOf<S extends StandardSchema | undefined> = S extends StandardSchema
+  ? SchemaOutput<S>
+  : RawMessage;
+
+/** Adds a route: its path, which may have `:params`, perhaps options, and its handler. */
+export interface AddRoute {
+  <Path extends string>(path: Path, handler: Handler<Params<Path>>): WebSocketRouter;
+  <Path extends string, S extends StandardSchema | undefined = undefined>(
+    path: Path,
+    options: RouteOptions<S>,
+    handler: Handler<Params<Path>, MessageOf<S>>,
+  ): WebSocketRouter;
 }
 
-/** What every answer of 503 carries: the time in seconds after which to try again. */
-const RETRY_LATER: Refusal = { status: 503, headers: { "Retry-After": "5" } };
-const UNAUTHORIZED: Refusal = { status: 401, headers: { "WWW-Authenticate": "Bearer" } };
+/** The same, with the scopes after the path. */
+export interface AddScopedRoute {
+  <Path extends string>(
+    path: Path,
+    scopes: readonly string[],
+    handler: Handler<Params<Path>>,
+  ): WebSocketRouter;
+  <Path extends string, S extends StandardSchema | undefined = undefined>(
+    path: Path,
+    scopes: readonly string[],
+    options: RouteOptions<S>,
+    handler: Handler<Params<Path>, MessageOf<S>>,
+  ): WebSocketRouter;
+}
+
+/** The handler, or the options and then the handler. */
+type RouteArguments = [SomeHandler] | [RouteOptions, SomeHandler];
+
+type SomeHandler = Handler<Record<string, string>, never>;
+
+const AUTHENTICATION_TIMEOUT = duration("", 5000, { minMs: 1, maxMs: 600_000 });
 
 /** Brings WebSocket upgrades to the handlers of their paths. */
 export class WebSocketRouter {
   readonly #manager: ConnectionManager;
   readonly #prefix: string;
-  readonly #allowedOrigins: readonly string[] | undefined;
-  readonly #authenticators: readonly Authenticator[];
+  readonly #rules: UpgradeRules;
   readonly #routes: Route[] = [];
-  readonly #webSocketServer: SocketServer<typeof ServerSocket>;
 
-  /** @throws TypeError if an option is wrong. */
-  constructor(manager: ConnectionManager, options: WebSocketRouterOptions = {}) {
-    const { authenticate = [], prefix = "", allowedOrigins } = options;
-    this.#manager = manager;
-    this.#prefix = prefix;
-    this.#allowedOrigins = allowedOrigins;
-    this.#authenticators = typeof authenticate === "function" ? [authenticate] : authenticate;
-    this.#webSocketServer = makeWebSocketServer(manager);
-  }
+  /** A path that anybody may connect to; nobody is asked who they are. */
+  readonly public: AddRoute = this.#adding({ authentication: "none", admits: anybody });
 
-  /** A path that anybody may connect to; their connections have no user. */
-  public<Path extends string>(path: Path, handler: Handler<Params<Path>>): this {
-    return this.#add(path, "public", handler);
-  }
+  /** A path for anybody; but whoever brings a credential must bring a valid one. */
+  readonly optional: AddRoute = this.#adding({ authentication: "optional", admits: anybody });
 
   /** A path for whoever has a valid credential. */
-  protected<Path extends string>(path: Path, handler: Handler<Params<Path>>): this {
-    if (this.#authenticators.length === 0) {
-      throw new TypeError(`The route ${path} needs the router's option authenticate.`);
+  readonly protected: AddRoute = this.#adding({ authentication: "required", admits: anybody });
+
+  /** A path for people: a JWT or a session, no API key. */
+  readonly user: AddRoute = this.#adding({ authentication: "required", admits: isPerson });
+
+  /** A path for those whose credential has all of these scopes. */
+  readonly scopes: AddScopedRoute = this.#addingScoped(hasScopes);
+
+  /** A path for those whose credential has one of these scopes. */
+  readonly anyScope: AddScopedRoute = this.#addingScoped(hasAnyScope);
+
+  /** @throws TypeError or RangeError naming the option that is wrong. */
+  constructor(manager: ConnectionManager, options: WebSocketRouterOptions = {}) {
+    const { authenticate = [], prefix = "", allowedOrigins, trustProxy } = options;
+    if (prefix !== "" && !prefix.startsWith("/")) {
+      throw new TypeError(`prefix must begin with /, not ${JSON.stringify(prefix)}.`);
     }
-    return this.#add(path, "protected", handler);
+    this.#manager = manager;
+    this.#prefix = prefix.endsWith("/") ? prefix.slice(0, -1) : prefix;
+    this.#rules = {
+      authenticators: typeof authenticate === "function" ? [authenticate] : authenticate,
+      authenticationTimeoutMs: checkSetting(
+        "authenticationTimeoutMs",
+        options.authenticationTimeoutMs,
+        AUTHENTICATION_TIMEOUT,
+      ),
+      allowedOrigins: checkOrigins(allowedOrigins),
+      trusted: trustProxy === undefined ? null : trustedHops(trustProxy),
+    };
   }
 
   /**
    * Takes the upgrades of a server that are for this router's paths. Changes no setting of the server
    * and leaves other upgrades to other listeners; where there is none, they get a 404.
    */
-  attach(server: Server): void {
+  attach(server: UpgradeServer): void {
     attachTo(server, this);
   }
 
   /** Whether a request is for one of this router's paths. */
   serves(request: IncomingMessage): boolean {
-    return this.#find(pathOf(request)) !== null;
+    return this.#find(request) !== null;
   }
 
   /**
@@ -82,86 +133,44 @@ export class WebSocketRouter {
    * themselves; never throws.
    */
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    // Without a listener, one reset while a credential is checked would end the process.
-    socket.on("error", destroy);
-    this.#upgrade(request, socket, head).catch((error) => {
+    socket.on("error", destroyOnError);
+    const found = this.#find(request);
+    if (found === null) {
+      refuse(socket, { status: 404 });
+      return;
+    }
+    upgrade(this.#manager, { request, socket, head, ...found }, this.#rules).catch((error) => {
       this.#manager.reportError(error, "upgrade");
-      refuse(socket, { status: 500 });
+      socket.destroy();
     });
   }
 
-  async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
-    const found = this.#find(pathOf(request));
-    if (found === null) return refuse(socket, { status: 404 });
-    const refusal = checkHandshake(request) ?? this.#checkAccess(request);
-    if (refusal !== null) return refuse(socket, refusal);
-    const { route, params } = found;
-    let principal: Principal | null = null;
-    if (route.access !== "public") {
-      const result = await this.#authenticate(request);
-      if ("status" in result) return refuse(socket, result);
-      principal = result;
-      // A stop or a flood may have begun while the credential was checked.
-      const late = this.#checkAccess(request);
-      if (late !== null) return refuse(socket, late);
+  #adding(access: Access): AddRoute {
+    return (path: string, ...route: RouteArguments) => this.#add(path, access, route);
+  }
+
+  #addingScoped(holds: typeof hasScopes): AddScopedRoute {
+    return (path: string, scopes: readonly string[], ...route: RouteArguments) => {
+      const wanted = checkScopes(path, scopes);
+      const admits: Access["admits"] = (principal) => holds(principal, wanted);
+      return this.#add(path, { authentication: "required", admits }, route);
+    };
+  }
+
+  #add(path: string, access: Access, route: RouteArguments): this {
+    if (access.authentication !== "none" && this.#rules.authenticators.length === 0) {
+      throw new TypeError(`The route ${path} needs the router's option authenticate.`);
     }
-    socket.off("error", destroy);
-    const remoteAddress = request.socket.remoteAddress;
-    this.#webSocketServer.handleUpgrade(request, socket, head, (webSocket) => {
-      webSocket.upgraded(socket, remoteAddress);
-      const query = new URLSearchParams(queryOf(request));
-      this.#run(route, webSocket, { params, query, request, principal });
-    });
-  }
-
-  #run(route: Route, webSocket: ServerSocket, context: Context): void {
-    const manager = this.#manager;
-    const connection = manager.accept(webSocket, {
-      ...(context.principal === null ? {} : { userId: context.principal.id }),
-    });
-    const report = (error: unknown, stage: string): void => manager.reportError(error, stage);
-    manager.track(runHandler(route.handler, connection, context, report));
-  }
-
-  #checkAccess(request: IncomingMessage): Refusal | null {
-    if (!this.#manager.accepting) return RETRY_LATER;
-    const { maxConnections } = this.#manager.limits;
-    if (maxConnections !== null && this.#manager.connectionCount >= maxConnections) {
-      return RETRY_LATER;
-    }
-    return isForeignOrigin(request, this.#allowedOrigins) ? { status: 403 } : null;
-  }
-
-  async #authenticate(request: IncomingMessage): Promise<Principal | Refusal> {
-    try {
-      const { token } = extractToken(request);
-      const signal = AbortSignal.timeout(AUTHENTICATION_TIMEOUT_MS);
-      for (const authenticator of this.#authenticators) {
-        const principal = await authenticator(request, { token, signal });
-        if (principal !== null) return principal;
-      }
-      return UNAUTHORIZED;
-    } catch (error) {
-      if (!(error instanceof AuthenticationError)) throw error;
-      return BAD_REQUEST_CODES.has(error.code) ? { status: 400 } : UNAUTHORIZED;
-    }
-  }
-
-  #add<Path extends string>(
-    path: Path,
-    access: Route["access"],
-    handler: Handler<Params<Path>>,
-  ): this {
-    this.#routes.push({
-      path: new RoutePath(this.#prefix + path),
-      access,
-      // The path of this route is what fills the parameters.
-      handler: handler as Handler,
-    });
+    const [options, handler] = route.length === 1 ? [{}, route[0]] : route;
+    const { config } = this.#manager;
+    // The schema among the options is what makes the messages of this very handler.
+    const made = makeRoute(this.#prefix + path, access, options, handler as AnyHandler, config);
+    this.#routes.push(made);
     return this;
   }
 
-  #find(pathname: string): { route: Route; params: Record<string, string> } | null {
+  #find(request: IncomingMessage): { route: Route; params: Record<string, string> } | null {
+    const { pathname } = splitTarget(request);
     for (const route of this.#routes) {
       const params = route.path.match(pathname);
       if (params !== null) return { route, params };
@@ -170,57 +179,18 @@ export class WebSocketRouter {
   }
 }
 
-/** What is wrong with the request itself, not with who sent it. */
-const BAD_REQUEST_CODES: ReadonlySet<string> = new Set(["conflicting_credentials", "bad_request"]);
-
-/** How long an authenticator may take, in milliseconds; then the client gets a 503. */
-const AUTHENTICATION_TIMEOUT_MS = 5000;
-
-function makeWebSocketServer(manager: ConnectionManager): SocketServer<typeof ServerSocket> {
-  const { maxMessageSize, closeTimeoutMs } = manager.config;
-  // Not written in place: the types of ws do not know closeTimeout yet.
-  const options = {
-    noServer: true,
-    clientTracking: false,
-    WebSocket: ServerSocket,
-    maxPayload: maxMessageSize,
-    closeTimeout: closeTimeoutMs,
-    handleProtocols: () => false as const,
-  };
-  return new WebSocketServer(options);
+function anybody(): boolean {
+  return true;
 }
 
-/** The path of a request's target, not decoded. Not by `new URL`, which throws at some targets. */
-function pathOf({ url = "" }: IncomingMessage): string {
-  return url.split("?", 1)[0] ?? "";
+function checkScopes(path: string, scopes: readonly string[]): readonly string[] {
+  if (Array.isArray(scopes) && scopes.length > 0) return [...scopes];
+  throw new TypeError(`The scopes of ${path} must be a list of one or more.`);
 }
 
-function queryOf({ url = "" }: IncomingMessage): string {
-  const start = url.indexOf("?");
-  return start < 0 ? "" : url.slice(start);
-}
-
-function destroy(this: Duplex): void {
-  this.destroy();
-}
-
-const ROUTERS: WeakMap<Server, Set<WebSocketRouter>> = new WeakMap();
-
-/** Routers on one server share one listener, so that each path finds its router and 404 is sent once. */
-function attachTo(server: Server, router: WebSocketRouter): void {
-  const known = ROUTERS.get(server);
-  if (known !== undefined) {
-    known.add(router);
-    return;
+function checkOrigins(origins: readonly string[] | undefined): readonly string[] | undefined {
+  if (origins !== undefined && !Array.isArray(origins)) {
+    throw new TypeError('allowedOrigins must be a list such as ["https://app.example.org"].');
   }
-  const routers = new Set([router]);
-  ROUTERS.set(server, routers);
-  server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    for (const candidate of routers) {
-      if (candidate.serves(request)) return candidate.handleUpgrade(request, socket, head);
-    }
-    if (server.listenerCount("upgrade") > 1) return;
-    socket.on("error", destroy);
-    refuse(socket, { status: 404 });
-  });
+  return origins;
 }

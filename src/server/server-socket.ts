@@ -10,6 +10,16 @@ export interface SocketOwner {
   drained(): void;
 }
 
+/** What we look at in the parser of `ws`; a test notices if it changes. */
+interface FrameReceiver {
+  /** Bytes of a frame that is not complete. */
+  readonly _bufferedBytes: number;
+  /** 0: between frames. */
+  readonly _state: number;
+  /** The opcode of a message of which fragments are missing; 0: none. */
+  readonly _fragmented: number;
+}
+
 const OWNER = Symbol("roomcast.owner");
 
 type OwnedStream = Duplex & { [OWNER]?: SocketOwner | null };
@@ -20,6 +30,9 @@ type OwnedStream = Duplex & { [OWNER]?: SocketOwner | null };
  * inside its parser, `close` is where what is pending must be flushed.
  */
 export class ServerSocket extends WebSocket {
+  /** The parser of `ws`, which does not say otherwise whether a message has begun. */
+  declare readonly _receiver: FrameReceiver | null;
+
   #stream: OwnedStream | null = null;
   #remoteAddress: string | undefined;
 
@@ -32,6 +45,13 @@ export class ServerSocket extends WebSocket {
   /** The client's address, as the upgrade found it. */
   get remoteAddress(): string | undefined {
     return this.#remoteAddress;
+  }
+
+  /** Whether a message or control frame has begun and not ended. */
+  get receiving(): boolean {
+    const receiver = this._receiver;
+    if (receiver === null) return false;
+    return receiver._fragmented !== 0 || receiver._state !== 0 || receiver._bufferedBytes > 0;
   }
 
   upgraded(stream: Duplex, remoteAddress: string | undefined): void {

@@ -2,7 +2,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { CloseCode, checkClose } from "../protocol/close-codes.ts";
 import { EncodedMessage } from "../protocol/encoded-message.ts";
 import type { Message } from "../protocol/payload.ts";
-import type { ServerConnection } from "./connection.ts";
+import type { ServerConnection } from "./server-connection.ts";
 
 /** How to leave. */
 export interface StopOptions {

@@ -89,7 +89,7 @@ test("what was sent before a close arrives before it, whoever closes", async () 
 });
 
 test("pings and pongs pass between messages without harm", async () => {
-  const started = await start();
+  const started = await start({ limits: { pingsPerSecond: 1000 } });
   const { client, connection } = await started.connect("alice");
   let pongs = 0;
   client.socket.on("pong", () => pongs++);

@@ -1,3 +1,4 @@
+import { type Reservation, Reservations, type UserLimit } from "../../connections/reservations.ts";
 import type {
   Arrival,
   PresenceEntry,
@@ -18,6 +19,8 @@ export class MemoryPresenceTable {
   readonly asUser: Map<string, Set<string>> = new Map();
   /** connection id its caller chose → instance */
   readonly claims: Map<string, string> = new Map();
+  /** the places users hold */
+  readonly reservations: Reservations = new Reservations();
 }
 
 export class MemoryPresence implements PresenceStore {
@@ -69,6 +72,7 @@ export class MemoryPresence implements PresenceStore {
     for (const [connection, instance] of claims) {
       if (instance === this.#instance) claims.delete(connection);
     }
+    this.#table.reservations.releaseAll(this.#instance);
     return made;
   }
 
@@ -118,6 +122,14 @@ export class MemoryPresence implements PresenceStore {
     const left = rooms?.delete(room) ?? false;
     if (rooms?.size === 0) this.#table.asUser.delete(user);
     return left;
+  }
+
+  async reserve(user: string, connection: string, limit: UserLimit): Promise<Reservation> {
+    return this.#table.reservations.reserve(user, connection, this.#instance, limit);
+  }
+
+  async unreserve(user: string, connection: string): Promise<void> {
+    this.#table.reservations.release(user, connection, this.#instance);
   }
 
   async claim(connection: string): Promise<string | null> {

@@ -1,0 +1,13 @@
+import { fitsPattern } from "../protocol/pattern.ts";
+import type { Authorize } from "../server/connection.ts";
+
+/**
+ * A token may limit the rooms its holder can join: its claim `rooms` lists patterns such as `chat:*`. A
+ * token without the claim may join any; a claim that is no list allows none.
+ */
+export const authorizeByRoomClaim: Authorize = ({ principal }, room) => {
+  const patterns = principal?.claims.rooms;
+  if (patterns === undefined) return true;
+  if (!Array.isArray(patterns)) return false;
+  return patterns.some((pattern) => typeof pattern === "string" && fitsPattern(room, pattern));
+};

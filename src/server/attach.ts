@@ -1,0 +1,39 @@
+import type { IncomingMessage, Server } from "node:http";
+import type { Server as SecureServer } from "node:https";
+import type { Duplex } from "node:stream";
+import { refuse } from "./handshake.ts";
+import { destroyOnError } from "./upgrade.ts";
+
+/** Node's servers, which emit `upgrade`. */
+export type UpgradeServer = Server | SecureServer;
+
+/** Who takes upgrades; a router is such. */
+export interface Upgrader {
+  serves(request: IncomingMessage): boolean;
+  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
+}
+
+const UPGRADERS: WeakMap<UpgradeServer, Set<Upgrader>> = new WeakMap();
+
+/**
+ * Hands the upgrades of a server to whoever serves their path. All that are attached to one server share
+ * one listener, so that each path finds its own and 404 is sent once.
+ */
+export function attachTo(server: UpgradeServer, upgrader: Upgrader): void {
+  const known = UPGRADERS.get(server);
+  if (known !== undefined) {
+    known.add(upgrader);
+    return;
+  }
+  const upgraders = new Set([upgrader]);
+  UPGRADERS.set(server, upgraders);
+  server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    for (const candidate of upgraders) {
+      if (candidate.serves(request)) return candidate.handleUpgrade(request, socket, head);
+    }
+    // It may be for somebody else.
+    if (server.listenerCount("upgrade") > 1) return;
+    socket.on("error", destroyOnError);
+    refuse(socket, { status: 404 });
+  });
+}

@@ -1,0 +1,389 @@
+import { randomBytes } from "node:crypto";
+import { WebSocket } from "ws";
+import type { Principal } from "../auth/authenticator.ts";
+import { TokenBucket } from "../connections/token-bucket.ts";
+import { Outbox } from "../fanout/outbox.ts";
+import type { Sequence } from "../fanout/sequence.ts";
+import { StreamWriter, type Writer } from "../fanout/writer.ts";
+import { CloseCode, checkClose } from "../protocol/close-codes.ts";
+import { ConnectionClosedError } from "../protocol/errors.ts";
+import { checkName } from "../protocol/names.ts";
+import type { Message } from "../protocol/payload.ts";
+import type { SchemaOutput, StandardSchema } from "../protocol/standard-schema.ts";
+import type { Authorize, Connection, ConnectionState, Delivery } from "./connection.ts";
+import type { CloseInfo } from "./events.ts";
+import { ForeignWriter } from "./foreign-writer.ts";
+import { Inbound, type InboundLimits, type Sender } from "./inbound.ts";
+import type { Limits } from "./limits.ts";
+import { ServerSocket, type SocketOwner } from "./server-socket.ts";
+
+/** What a connection needs from its manager. */
+export interface ConnectionHost {
+  sendTo(connection: ServerConnection, message: Message): Promise<Delivery>;
+  join(connection: ServerConnection, room: string): Promise<boolean>;
+  leave(connection: ServerConnection, room: string): Promise<boolean>;
+  /**
+   * Nothing more may be sent to the connection; called at least once. `dropped`: nobody meant it to end,
+   * so the client may return.
+   */
+  closing(connection: ServerConnection, info: CloseInfo, dropped: boolean): void;
+  closed(connection: ServerConnection, info: CloseInfo): void;
+  report(error: unknown, stage: string): void;
+}
+
+/** Who a connection is. */
+export interface Identity {
+  readonly id: string;
+  readonly userId: string | undefined;
+  readonly principal: Principal | null;
+  readonly metadata: Record<string, unknown>;
+}
+
+/** Bounds of a connection. */
+export type ConnectionBounds = InboundLimits & Pick<Limits, "maxBufferedBytes" | "pingsPerSecond">;
+
+/** What the route a connection came by makes of it. */
+export interface RouteTerms {
+  readonly authorize: Authorize | null;
+  readonly schema: StandardSchema | null;
+}
+
+const FORBIDDEN = { type: "error", code: "forbidden", message: "You may not join this room." };
+
+/** How long a client that cannot be reached has left after its close frame was sent, in milliseconds. */
+const LAST_CHANCE_MS = 1000;
+
+export class ServerConnection extends Outbox implements Connection<unknown>, Sender, SocketOwner {
+  readonly id: string;
+  readonly userId: string | undefined;
+  readonly principal: Principal | null;
+  readonly rooms: Set<string> = new Set();
+  readonly metadata: Record<string, unknown>;
+  /** When the credential expires, in milliseconds since the epoch; Infinity: never. */
+  readonly expiresAt: number;
+  readonly connectedAt: number = Date.now();
+  lastActivityAt: number = this.connectedAt;
+  /** When the next ping is due; on the clock of the heartbeat, which keeps it. */
+  nextPingAt = 0;
+  /** When the oldest ping was sent that nothing came after; 0: none. On the same clock. */
+  pingedAt = 0;
+  /** Since when a message is being received, on the clock of the deadlines, which keep it; 0: none is. */
+  receivingSince = 0;
+
+  readonly #host: ConnectionHost;
+  readonly #socket: WebSocket;
+  readonly #writer: Writer;
+  readonly #inbound: Inbound;
+  readonly #authorize: Authorize | null;
+  readonly #pingsPerSecond: number;
+  #pings: TokenBucket | null = null;
+  readonly #closeListeners: Set<(info: CloseInfo) => unknown> = new Set();
+  /** What this side closed with; what the peer says after that is only an answer. */
+  #closeInfo: CloseInfo | null = null;
+  #closed: CloseInfo | null = null;
+  /** The application closed it: the user is meant to be gone. */
+  #dismissed = false;
+  #terminating = false;
+
+  constructor(
+    host: ConnectionHost,
+    socket: WebSocket,
+    identity: Identity,
+    bounds: ConnectionBounds,
+    { authorize, schema }: RouteTerms,
+  ) {
+    super();
+    this.#host = host;
+    this.#socket = socket;
+    this.id = identity.id;
+    this.userId = identity.userId;
+    this.principal = identity.principal;
+    this.expiresAt = identity.principal?.expiresAt ?? Number.POSITIVE_INFINITY;
+    this.metadata = identity.metadata;
+    this.#authorize = authorize;
+    this.#pingsPerSecond = bounds.pingsPerSecond;
+    this.#writer =
+      socket instanceof ServerSocket
+        ? new StreamWriter(socket.stream, bounds.maxBufferedBytes)
+        : new ForeignWriter(socket, bounds.maxBufferedBytes);
+    this.#inbound = new Inbound(this, socket, bounds, schema);
+    if (socket instanceof ServerSocket) socket.own(this);
+    listen(socket, this);
+  }
+
+  get state(): ConnectionState {
+    return STATES[this.#socket.readyState] ?? "closed";
+  }
+
+  get remoteAddress(): string | undefined {
+    return this.#socket instanceof ServerSocket ? this.#socket.remoteAddress : undefined;
+  }
+
+  get bufferedAmount(): number {
+    return this.#writer.bufferedAmount;
+  }
+
+  /** Messages the client sent when nobody was listening any more. */
+  get ignoredMessages(): number {
+    return this.#inbound.inbox.ignored;
+  }
+
+  /** Whether a message has begun and not ended. */
+  get receiving(): boolean {
+    return this.#socket instanceof ServerSocket && this.#socket.receiving;
+  }
+
+  /** Whether we are the ones not reading, so that a missing pong proves nothing. */
+  get paused(): boolean {
+    return this.#inbound.paused;
+  }
+
+  send(message: Message): Promise<Delivery> {
+    return this.#host.sendTo(this, message);
+  }
+
+  async join(room: string): Promise<boolean> {
+    if (this.#authorize !== null && !this.rooms.has(checkName("room", room))) {
+      if (!(await this.#isAllowed(this.#authorize, room))) {
+        void this.send(FORBIDDEN);
+        return false;
+      }
+    }
+    return this.#host.join(this, room);
+  }
+
+  leave(room: string): Promise<boolean> {
+    return this.#host.leave(this, room);
+  }
+
+  close(code: number = CloseCode.normal, reason = ""): void {
+    checkClose(code, reason);
+    this.#dismissed = true;
+    this.end(code, reason);
+  }
+
+  /** Closes for a reason of our own: the user may return. */
+  end(code: number, reason: string): void {
+    if (this.state !== "open") return;
+    this.#closeInfo = { code, reason };
+    if (!(this.#socket instanceof ServerSocket)) this.closing(code, reason);
+    this.#socket.close(code, reason);
+  }
+
+  /** Closes, and ends the connection soon even if the client does not answer. */
+  endFirmly(code: number, reason: string): void {
+    this.end(code, reason);
+    if (this.#terminating) return;
+    this.#terminating = true;
+    setTimeout(() => this.#socket.terminate(), LAST_CHANCE_MS).unref();
+  }
+
+  terminate(): void {
+    this.#socket.terminate();
+  }
+
+  ping(): Promise<number> {
+    const payload = randomBytes(8);
+    const start = performance.now();
+    return new Promise((resolve, reject) => {
+      if (this.state !== "open") {
+        reject(new ConnectionClosedError(this.#closed?.code ?? CloseCode.abnormal));
+        return;
+      }
+      const onPong = (data: Buffer): void => {
+        if (!data.equals(payload)) return;
+        stop();
+        resolve(performance.now() - start);
+      };
+      const onClose = (code: number): void => {
+        stop();
+        reject(new ConnectionClosedError(code));
+      };
+      const stop = (): void => {
+        this.#socket.off("pong", onPong);
+        this.#socket.off("close", onClose);
+      };
+      this.#socket.on("pong", onPong);
+      this.#socket.on("close", onClose);
+      this.#socket.ping(payload);
+    });
+  }
+
+  on(event: "message", listener: (message: unknown) => unknown): () => void;
+  on(event: "close", listener: (info: CloseInfo) => unknown): () => void;
+  on(
+    ...[event, listener]:
+      | [event: "message", listener: (message: unknown) => unknown]
+      | [event: "close", listener: (info: CloseInfo) => unknown]
+  ): () => void {
+    if (typeof listener !== "function") {
+      throw new TypeError(`The listener of ${event} must be a function.`);
+    }
+    if (event === "message")
+      return this.#inbound.inbox.listen((message) => this.#guard(listener, message));
+    if (event !== "close") {
+      throw new TypeError(`A connection has the events message and close, not ${String(event)}.`);
+    }
+    this.#closeListeners.add(listener);
+    return () => void this.#closeListeners.delete(listener);
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<unknown, undefined> {
+    return this.#inbound.inbox.read();
+  }
+
+  json(): AsyncGenerator<unknown, undefined>;
+  json<S extends StandardSchema>(schema: S): AsyncGenerator<SchemaOutput<S>, undefined>;
+  json(schema?: StandardSchema): AsyncGenerator<unknown, undefined> {
+    return this.#inbound.json(schema);
+  }
+
+  /** Hands each message to `consumer`, one after another; it MUST NOT throw or reject. */
+  consume(consumer: (message: unknown) => unknown): void {
+    this.#inbound.inbox.consume(consumer);
+  }
+
+  /** From now on messages nobody listens for are dropped. */
+  ignoreRest(): void {
+    this.#inbound.inbox.ignoreRest();
+  }
+
+  /** Calls `callback` when every message that has come was consumed. */
+  whenIdle(callback: () => void): void {
+    this.#inbound.whenIdle(callback);
+  }
+
+  /** A ping of the heartbeat; nobody waits for its answer. */
+  heartbeat(): void {
+    if (this.state === "open") this.#socket.ping();
+  }
+
+  override write(sequence: Sequence, holes: readonly Sequence[] | null): void {
+    if (this.#socket.readyState !== WebSocket.OPEN) return;
+    if (this.#writer.write(sequence, holes)) return;
+    this.#writer.discard();
+    // Not from within the flush: closing tells others.
+    setImmediate(() => this.endFirmly(CloseCode.slowReader, "slow reader"));
+  }
+
+  /** See `SocketOwner`. */
+  closing(code: number, reason: string): void {
+    this.flush();
+    this.#writer.finish();
+    this.#leave(this.#closeInfo ?? { code, reason });
+  }
+
+  /** See `SocketOwner`. */
+  drained(): void {
+    if (this.#socket.readyState === WebSocket.OPEN) this.#writer.finish();
+  }
+
+  receive(data: Buffer, binary: boolean): void {
+    this.alive();
+    this.receivingSince = 0;
+    // Whom we closed on is not listened to any more, whether or not it has answered the close.
+    if (this.#closeInfo !== null) return;
+    // Somebody reads a foreign socket directly: keeping its messages would stop it for good.
+    if (!(this.#socket instanceof ServerSocket) && this.#socket.listenerCount("message") > 1) {
+      this.ignoreRest();
+    }
+    this.#inbound.receive(data, binary, this.lastActivityAt);
+  }
+
+  /** The client sent a ping; `ws` has answered it. */
+  pinged(): void {
+    this.alive();
+    this.#pings ??= new TokenBucket(
+      this.#pingsPerSecond,
+      this.#pingsPerSecond,
+      this.lastActivityAt,
+    );
+    if (!this.#pings.take(this.lastActivityAt)) this.endFirmly(CloseCode.flood, "too many pings");
+  }
+
+  /** Something came from the client, so it is there. */
+  alive(): void {
+    this.lastActivityAt = Date.now();
+    this.pingedAt = 0;
+  }
+
+  ended(code: number, reason: string): void {
+    const info = this.#closeInfo ?? { code, reason };
+    this.#closed = info;
+    this.#writer.discard();
+    this.#leave(info);
+    this.#inbound.end();
+    for (const listener of this.#closeListeners) this.#guard(listener, info);
+    this.#host.closed(this, info);
+  }
+
+  report(error: unknown, stage: string): void {
+    this.#host.report(error, stage);
+  }
+
+  async #isAllowed(authorize: Authorize, room: string): Promise<boolean> {
+    try {
+      return await authorize(this, room);
+    } catch (error) {
+      this.report(error, "authorize");
+      return false;
+    }
+  }
+
+  #leave(info: CloseInfo): void {
+    const normal = info.code === CloseCode.normal || info.code === CloseCode.noStatus;
+    this.#host.closing(this, info, !normal && !this.#dismissed);
+  }
+
+  #guard<A>(listener: (argument: A) => unknown, argument: A): void {
+    try {
+      const result = listener(argument);
+      if (result instanceof Promise) {
+        result.catch((error) => this.report(error, "listener"));
+      }
+    } catch (error) {
+      this.report(error, "listener");
+    }
+  }
+}
+
+const STATES: readonly ConnectionState[] = ["connecting", "open", "closing", "closed"];
+
+const CONNECTION = Symbol("roomcast.connection");
+
+type OwnedSocket = WebSocket & { [CONNECTION]?: ServerConnection };
+
+/** The connection a socket is registered as. */
+export function connectionOf(socket: WebSocket): ServerConnection | undefined {
+  return (socket as OwnedSocket)[CONNECTION];
+}
+
+// One function for all sockets and each event, not a closure for each connection.
+function listen(socket: WebSocket, connection: ServerConnection): void {
+  (socket as OwnedSocket)[CONNECTION] = connection;
+  socket.on("message", onMessage);
+  socket.on("ping", onPing);
+  socket.on("pong", onSignOfLife);
+  socket.on("close", onClose);
+  socket.on("error", onError);
+}
+
+function onMessage(this: OwnedSocket, data: Buffer, binary: boolean): void {
+  this[CONNECTION]?.receive(data, binary);
+}
+
+function onPing(this: OwnedSocket): void {
+  this[CONNECTION]?.pinged();
+}
+
+function onSignOfLife(this: OwnedSocket): void {
+  this[CONNECTION]?.alive();
+}
+
+function onClose(this: OwnedSocket, code: number, reason: Buffer): void {
+  this[CONNECTION]?.ended(code, reason.toString());
+}
+
+function onError(this: OwnedSocket, error: Error): void {
+  this[CONNECTION]?.report(error, "socket");
+}
