@@ -1,4 +1,5 @@
 // `npm start`: from a fresh clone to a running server. Arguments go to `roomcast serve`.
+// package.json starts us by `exec`, since npm passes signals to its shell, which keeps them.
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { prepare } from "./lib/prepare.mjs";

@@ -1,4 +1,5 @@
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -20,10 +21,13 @@ import { step } from "./steps.mjs";
  * @property {(root: string) => Promise<unknown>} make
  */
 
+/** This file: what it says how to build is itself an input. */
+const RECIPE = "scripts/lib/build.mjs";
+
 /** @type {Target} */
 const library = {
   name: "library",
-  inputs: ["src", "tsconfig.json", "tsconfig.build.json", "package-lock.json"],
+  inputs: ["src", "tsconfig.json", "tsconfig.build.json", "package-lock.json", RECIPE],
   product: "dist/index.js",
   async make(root) {
     const dist = join(root, "dist");
@@ -33,13 +37,15 @@ const library = {
     }
     const tsc = join(root, "node_modules/typescript/bin/tsc");
     await run(process.execPath, [tsc, "-p", "tsconfig.build.json"], { cwd: root });
+    // `npx roomcast` in the checkout runs the file itself.
+    chmodSync(join(dist, "cli/main.js"), 0o755);
   },
 };
 
 /** @type {Target} */
 const pages = {
   name: "pages",
-  inputs: ["web", "package-lock.json"],
+  inputs: ["web", "tsconfig.json", "package-lock.json", RECIPE],
   product: "dist/web/index.html",
   async make(root) {
     const vite = join(root, "node_modules/vite/bin/vite.js");

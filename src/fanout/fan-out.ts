@@ -18,7 +18,7 @@ export interface Turn {
 }
 
 /** The event loop of Node: a flush follows the reads of each turn. */
-export const EVENT_LOOP: Turn = {
+const EVENT_LOOP: Turn = {
   schedule: (flush) => void setImmediate(flush),
   now: () => performance.now(),
 };

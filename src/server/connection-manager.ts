@@ -455,7 +455,12 @@ export class ConnectionManager {
     this.#events.emit("status", { status: this.status });
     await wait(goodbye.readinessDelayMs);
     const deadline = performance.now() + goodbye.drainMs;
-    await closeAll(() => this.#registry.connections.items, goodbye);
+    const instance = this.#instance;
+    await closeAll(
+      () => instance.registry.connections.items,
+      goodbye,
+      (connection, message) => instance.deliverTo(connection, message),
+    );
     await before(deadline, Promise.all(this.#handlers));
     this.#heartbeat?.stop();
     this.#deadlines.stop();

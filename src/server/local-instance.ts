@@ -124,7 +124,7 @@ export class LocalInstance implements ConnectionHost, Instance, PresenceObserver
 
   /** Adds an open connection; one of the same id, wherever it is, is replaced. */
   register(connection: ServerConnection, chosenId: boolean): void {
-    this.registry.get(connection.id)?.close(CloseCode.replaced, "replaced");
+    this.registry.get(connection.id)?.end(CloseCode.replaced, "replaced");
     this.registry.add(connection);
     if (chosenId) {
       this.#claimed.add(connection);

@@ -6,7 +6,6 @@ import { Outbox } from "../fanout/outbox.ts";
 import type { Sequence } from "../fanout/sequence.ts";
 import { StreamWriter, type Writer } from "../fanout/writer.ts";
 import { CloseCode, checkClose } from "../protocol/close-codes.ts";
-import type { EncodedMessage } from "../protocol/encoded-message.ts";
 import { ConnectionClosedError } from "../protocol/errors.ts";
 import { checkName } from "../protocol/names.ts";
 import type { Message } from "../protocol/payload.ts";
@@ -252,12 +251,6 @@ export class ServerConnection extends Outbox implements Connection<unknown>, Sen
   /** Calls `callback` when every message that has come was consumed. */
   whenIdle(callback: () => void): void {
     this.#inbound.whenIdle(callback);
-  }
-
-  /** Queues nothing: sends this message alone, at once, before a close frame. */
-  sendNow(message: EncodedMessage): void {
-    this.flush();
-    if (this.state === "open") this.#socket.send(message.data, { binary: message.binary });
   }
 
   /** A ping of the heartbeat; nobody waits for its answer. */

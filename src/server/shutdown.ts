@@ -47,11 +47,12 @@ export function resolveGoodbye(options: StopOptions): Goodbye {
 
 /**
  * Says goodbye to every connection and closes it, in batches. Resolves when all have ended; those that
- * have not after `drainMs` are cut off.
+ * have not after `drainMs` are cut off. `send` queues the message to one of them.
  */
 export async function closeAll(
   connections: () => readonly ServerConnection[],
   goodbye: Goodbye,
+  send: (connection: ServerConnection, message: EncodedMessage) => void,
 ): Promise<void> {
   const deadline = performance.now() + goodbye.drainMs;
   const batches = Math.max(1, (goodbye.drainMs * CLOSING_SHARE) / BATCH_MS);
@@ -62,7 +63,7 @@ export async function closeAll(
     for (const connection of connections().slice(0, batchSize)) {
       open.add(connection);
       ends.push(ended(connection).then(() => void open.delete(connection)));
-      if (goodbye.message !== null) connection.sendNow(goodbye.message);
+      if (goodbye.message !== null) send(connection, goodbye.message);
       connection.end(goodbye.code, goodbye.reason);
     }
     if (connections().length > 0) await wait(BATCH_MS);

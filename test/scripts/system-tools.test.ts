@@ -1,7 +1,7 @@
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { ensureTools, findTool } from "../../scripts/lib/system-tools.mjs";
 
 const tool = {
@@ -12,6 +12,7 @@ const tool = {
 };
 
 let bin: string;
+let printed: string;
 
 function writeProgram(name: string, script: string): string {
   const path = join(bin, name);
@@ -22,9 +23,17 @@ function writeProgram(name: string, script: string): string {
 
 beforeEach(() => {
   bin = mkdtempSync(join(tmpdir(), "roomcast-tools-"));
+  printed = "";
+  vi.spyOn(process.stdout, "write").mockImplementation((text) => {
+    printed += text;
+    return true;
+  });
 });
 
-afterEach(() => rmSync(bin, { recursive: true }));
+afterEach(() => {
+  vi.restoreAllMocks();
+  rmSync(bin, { recursive: true });
+});
 
 test("a tool is found on PATH under any of its names", () => {
   expect(findTool(tool, { PATH: bin })).toBeUndefined();
@@ -63,6 +72,7 @@ test("a missing tool is installed by the package manager", async () => {
   const env = { PATH: `${bin}:/bin:/usr/bin` };
   await ensureTools([tool], env);
   expect(findTool(tool, env)).toBe(join(bin, "lamp-server"));
+  expect(printed).toContain("✓ install lamp-server (");
 });
 
 test("an install that does not bring the tool is not taken for one", async () => {

@@ -43,6 +43,23 @@ test("whoever does not answer the close is cut off at the deadline", async () =>
   await client.closed();
 });
 
+test("a slow reader hears the goodbye after everything that was sent before", async () => {
+  const { manager, connect } = await start({ limits: { maxBufferedBytes: 64 * 1024 * 1024 } });
+  const { client } = await connect("slow");
+  client.socket.pause();
+  const count = 300;
+  for (let i = 0; i < count; i++) {
+    await manager.broadcast(`${i} `.padEnd(50_000, "x"));
+    if (i % 10 === 0) await new Promise((resolve) => setImmediate(resolve));
+  }
+  const stopped = manager.stop({ message: "bye" });
+  client.socket.resume();
+  for (let i = 0; i < count; i++) expect(parseInt(String(await client.next()), 10)).toBe(i);
+  expect(await client.next()).toBe("bye");
+  expect((await client.closed()).code).toBe(1012);
+  await stopped;
+});
+
 test("handlers finish their clean-up, which may still publish to others", async () => {
   const backplane = memoryBackplane();
   const stopping = await start({ backplane });

@@ -35,7 +35,7 @@ export async function startServe({
     stdio: ["ignore", "pipe", "pipe"],
   });
   const output = new ProcessOutput(child);
-  const [url] = await output.match(/http:\/\/\S+?:\d+/);
+  const [url] = await output.match(/http:\/\/\S+?:\d+(?=\D)/);
   return {
     url,
     wsUrl: url.replace("http:", "ws:"),

@@ -1,4 +1,8 @@
 import { render } from "preact";
+import "../theme/tokens.css";
+import "../theme/base.css";
+import "./chat.css";
+import { App } from "./components/app.tsx";
 
 const root = document.getElementById("app");
-if (root) render(<h1>Roomcast</h1>, root);
+if (root) render(<App />, root);

@@ -1,0 +1,86 @@
+import { createClient } from "@redis/client";
+import { expect, test } from "vitest";
+import { memoryBackplane } from "../../src/backplane/memory/memory-backplane.ts";
+import { clientFactory } from "../../src/backplane/redis/client-factory.ts";
+import { Keys } from "../../src/backplane/redis/keys.ts";
+import { RedisLink } from "../../src/backplane/redis/link.ts";
+import { RedisHistory } from "../../src/backplane/redis/redis-history.ts";
+import { EncodedMessage } from "../../src/protocol/encoded-message.ts";
+import { BackplaneUnavailableError } from "../../src/protocol/errors.ts";
+import { type HistoryFixture, testHistoryStore } from "../contracts/history-store.ts";
+import { useDisposals } from "../support/disposals.ts";
+import { Recorder } from "../support/recorder.ts";
+import { type RedisServer, startRedisServer } from "../support/redis-server.ts";
+
+const onDispose = useDisposals();
+const keys = new Keys("ws:");
+
+testHistoryStore("memory", async () => {
+  const recorder = new Recorder("a");
+  const { broker, history } = memoryBackplane().attach(recorder);
+  await broker.subscribe("room:a");
+  return { history, received: recorder.received };
+});
+
+async function onRedis(server: RedisServer): Promise<HistoryFixture & { recorder: Recorder }> {
+  const recorder = new Recorder("a");
+  const link = new RedisLink(clientFactory({ url: server.url }, "a"), keys, recorder, "a#1", {
+    joining: async () => {},
+    trouble: (error) => void recorder.troubles.push(String(error)),
+  });
+  onDispose(() => link.stop());
+  await link.start();
+  await link.broker.subscribe("room:a");
+  const history = new RedisHistory(keys, link.broker, link.scripts);
+  return { history, received: recorder.received, recorder };
+}
+
+async function startRedis(): Promise<RedisServer> {
+  const server = await startRedisServer();
+  onDispose(server.dispose);
+  return server;
+}
+
+testHistoryStore("Redis", async () => onRedis(await startRedis()));
+
+const packet = { type: "message", message: EncodedMessage.from("x"), except: null } as const;
+const policy = { maxLength: 10, ttlMs: 60_000 };
+
+test("an append while Redis is hung or gone rejects, says what is known, and delivers nothing here", async () => {
+  const server = await startRedis();
+  const { history, received, recorder } = await onRedis(server);
+  server.stop();
+  const hung = history.append("a", packet, policy);
+  await expect(hung).rejects.toThrow(BackplaneUnavailableError);
+  await expect(hung).rejects.toMatchObject({ outcome: "unknown" });
+  await server.kill();
+  await recorder.until(() => recorder.statuses.at(-1) === "degraded");
+  const gone = history.append("a", packet, policy);
+  await expect(gone).rejects.toMatchObject({ outcome: "not-stored" });
+  expect(received).toEqual([]);
+});
+
+test("scripts that Redis has forgotten are sent again", async () => {
+  const server = await startRedis();
+  const { history } = await onRedis(server);
+  await history.append("a", packet, policy);
+  const client = createClient({ url: server.url });
+  await client.connect();
+  onDispose(() => client.destroy());
+  await client.scriptFlush();
+  const { id } = await history.append("a", packet, policy);
+  expect((await history.read("a", "0", 10)).entries.at(-1)?.id).toBe(id);
+});
+
+test("entries that somebody else wrote are passed over", async () => {
+  const server = await startRedis();
+  const { history } = await onRedis(server);
+  const client = createClient({ url: server.url });
+  await client.connect();
+  onDispose(() => client.destroy());
+  await client.xAdd("ws:log:a", "1-1", { hello: "world" });
+  await client.xAdd("ws:log:a", "1-2", { prev: "0", nonce: "n", packet: "\u0000garbage" });
+  const { id } = await history.append("a", packet, policy);
+  const { entries } = await history.read("a", "0", 10);
+  expect(entries.at(-1)?.id).toBe(id);
+});

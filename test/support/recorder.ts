@@ -1,0 +1,41 @@
+import type { Instance } from "../../src/backplane/backplane.ts";
+import type { BrokerStatus, Channel, Packet } from "../../src/backplane/broker.ts";
+
+/** An instance below the manager: keeps what its broker brings. Has one connection everywhere. */
+export class Recorder implements Instance {
+  readonly id: string;
+  readonly received: { channel: Channel; packet: Packet }[] = [];
+  readonly statuses: BrokerStatus[] = [];
+  readonly troubles: string[] = [];
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(id: string) {
+    this.id = id;
+  }
+
+  receive(channel: Channel, packet: Packet): number {
+    this.received.push({ channel, packet });
+    this.#wake();
+    return 1;
+  }
+
+  statusChanged(status: BrokerStatus): void {
+    this.statuses.push(status);
+    this.#wake();
+  }
+
+  get texts(): string[] {
+    return this.received.map(({ packet }) =>
+      packet.type === "message" ? packet.message.data.toString() : packet.type,
+    );
+  }
+
+  /** Waits until the condition holds; looks whenever something was received or the status changed. */
+  async until(condition: () => boolean): Promise<void> {
+    while (!condition()) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
+  #wake(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+}
