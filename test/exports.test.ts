@@ -86,6 +86,7 @@ const EXPORTS: Record<string, string[]> = {
     "type TokenSource",
     "type TrustedKeyOptions",
   ],
+  "./fastify": ["default", "roomcast", "type RoomcastDecorator", "type RoomcastPluginOptions"],
 };
 
 interface Entry {
