@@ -564,7 +564,8 @@ export class ConnectionManager {
       user_id: user,
       room,
     };
-    void this.broadcastToRoom(room, announcement, { persist: false });
+    // In the next turn, so that an answer to the join itself comes first.
+    setImmediate(() => void this.broadcastToRoom(room, announcement, { persist: false }));
   }
 
   /** A promise that nobody needs to await: its failure reaches the `error` event too. */

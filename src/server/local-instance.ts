@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Attachment, Backplane, Instance } from "../backplane/backplane.ts";
 import type {
   BrokerStatus,
@@ -89,6 +90,8 @@ export class LocalInstance implements ConnectionHost, Instance, PresenceObserver
 
   async stop(): Promise<void> {
     await this.presence.stop();
+    // What others are told of those who left here goes out in the turn after.
+    await nextTurn();
     this.#started = false;
     await this.#attachment.stop();
   }

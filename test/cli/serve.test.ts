@@ -41,6 +41,11 @@ describe("messages of /ws", () => {
       room: "lobby",
       users: ["alice"],
     });
+    expect(await alice.nextJson()).toEqual({
+      type: "user_joined",
+      user_id: "alice",
+      room: "lobby",
+    });
     expect(await enter(bob, "lobby")).toEqual({
       type: "joined",
       room: "lobby",
@@ -62,6 +67,16 @@ describe("messages of /ws", () => {
       user_id: "bob",
       room: "lobby",
     });
+  });
+
+  test("the answer to a join comes before the announcement of it", async () => {
+    const { wsUrl } = await serve();
+    const alice = await Client.connect(`${wsUrl}/ws?user=alice`);
+    for (const room of ["a", "b", "c"]) {
+      alice.send({ type: "join", room });
+      expect(await alice.nextJson()).toEqual({ type: "joined", room, users: ["alice"] });
+      expect(await alice.nextJson()).toEqual({ type: "user_joined", user_id: "alice", room });
+    }
   });
 
   test("a broadcast reaches everyone, the sender too; a direct message every device of one user", async () => {

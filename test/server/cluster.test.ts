@@ -187,6 +187,20 @@ test("an instance that stops takes its users with it and nobody else's", async (
   expect((await there.manager.health()).global_online_users).toBe(1);
 });
 
+test("an instance that stops has its rooms told who left with it", async () => {
+  const { here, there } = await startTwo({ rooms: { "*": { announce: true } } });
+  const watcher = await there.connect("watcher");
+  const leaving = await here.connect("alice");
+  await watcher.connection.join("room");
+  await leaving.connection.join("room");
+  await here.manager.stop();
+  expect(await watcher.client.nextOfType("user_left")).toEqual({
+    type: "user_left",
+    user_id: "alice",
+    room: "room",
+  });
+});
+
 test("a room tells who comes and goes, once for each user in the cluster, where its policy says so", async () => {
   const { here, there } = await startTwo({ rooms: { "chat:*": { announce: true } } });
   const watcher = await here.connect("watcher");
@@ -198,8 +212,11 @@ test("a room tells who comes and goes, once for each user in the cluster, where 
     await connection.join("chat:1");
     await connection.join("quiet");
   }
+  // Announcements go out in the turn after the change.
+  await new Promise((resolve) => setImmediate(resolve));
   await one.connection.leave("chat:1");
   await two.connection.leave("chat:1");
+  await new Promise((resolve) => setImmediate(resolve));
   await here.manager.broadcast({ type: "end" });
   const seen: unknown[] = [];
   for (let message = await watcher.client.nextJson(); message.type !== "end"; ) {

@@ -1,11 +1,14 @@
 import { createClient } from "@redis/client";
 import type { Client } from "./connection.ts";
+import { findPrimary, type SentinelLocation } from "./sentinel.ts";
 
 export interface RedisLocation {
   /** `redis[s]://[[user][:password]@]host[:port][/database]`. Default redis://127.0.0.1:6379. */
   readonly url?: string;
   /** A client of the application's own: its settings are used, it is never touched. */
   readonly client?: Client;
+  /** Ask these where the primary is; the URL then only says who we are. */
+  readonly sentinel?: SentinelLocation;
 }
 
 /**
@@ -13,7 +16,7 @@ export interface RedisLocation {
  * they hide an outage, and `Connection` does what is needed.
  */
 export function clientFactory(
-  { url = "redis://127.0.0.1:6379", client }: RedisLocation,
+  { url = "redis://127.0.0.1:6379", client, sentinel }: RedisLocation,
   instanceId: string,
 ): () => Promise<Client> {
   return async () => {
@@ -31,10 +34,20 @@ export function clientFactory(
       keepAliveInitialDelay: 10_000,
       reconnectStrategy: false as const,
     };
-    if (client === undefined) return createClient({ ...options, url, socket }) as Client;
-    return client.duplicate({
-      ...options,
-      socket: { ...client.options.socket, ...socket },
-    }) as Client;
+    if (client !== undefined) {
+      const theirs = client.options.socket;
+      return client.duplicate({ ...options, socket: { ...theirs, ...socket } }) as Client;
+    }
+    // Looked up for each connection anew: another one may be the primary by then.
+    const target = sentinel === undefined ? url : at(url, await findPrimary(sentinel));
+    return createClient({ ...options, url: target, socket }) as Client;
   };
+}
+
+/** The URL with its credentials, but of another server. */
+function at(url: string, { host, port }: { host: string; port: number }): string {
+  const moved = new URL(url);
+  moved.hostname = host.includes(":") ? `[${host}]` : host;
+  moved.port = String(port);
+  return moved.href;
 }
