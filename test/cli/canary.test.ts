@@ -89,7 +89,7 @@ test("the refusals an instance logs tell the URL without its token", async () =>
   });
   dispose(end);
   await expect(Client.connect(`${url}/?a=1&token=CANARY`)).rejects.toThrow("503");
-  await expect(Client.connect(`${url}/`, ["bearer", "CANARY"] as never)).rejects.toThrow();
+  await expect(Client.connect(`${url}/`, {}, ["bearer", "CANARY"])).rejects.toThrow();
   expect(lines).toContainEqual(
     expect.objectContaining({ status: 503, url: '"/?a=1&token=REDACTED"' }),
   );
