@@ -9,6 +9,7 @@ import { checkName } from "../protocol/names.ts";
 import type { Message } from "../protocol/payload.ts";
 import type { Connection, Delivery, IncomingMessage } from "./connection.ts";
 import { checkOwnConnectionId, makeConnectionId, makeInstanceId } from "./connection-id.ts";
+import type { ConnectionBounds, RouteTerms } from "./connection-terms.ts";
 import { Deadlines } from "./deadlines.ts";
 import { Listeners, type ManagerEvents, type ManagerStatus } from "./events.ts";
 import { Heartbeat } from "./heartbeat.ts";
@@ -30,13 +31,9 @@ import { Messenger } from "./messenger.ts";
 import type { Presence } from "./presence.ts";
 import { RoomPolicy } from "./room-policy.ts";
 import { seat } from "./seating.ts";
-import {
-  type ConnectionBounds,
-  connectionOf,
-  type RouteTerms,
-  ServerConnection,
-} from "./server-connection.ts";
+import { ServerConnection } from "./server-connection.ts";
 import { before, closeAll, type Goodbye, resolveGoodbye, type StopOptions } from "./shutdown.ts";
+import { connectionOf } from "./socket-events.ts";
 
 const NO_TERMS: RouteTerms = { authorize: null, schema: null };
 
