@@ -513,6 +513,17 @@ describe("connect", () => {
     expect([...connection.rooms]).toEqual(["a"]);
   });
 
+  test("closes a user's connection beyond the limit with 4008, and leaves the others", async () => {
+    const { manager } = await start({ limits: { maxConnectionsPerUser: 1 } });
+    const first = await foreign();
+    const second = await foreign();
+    manager.connect(first.socket, { userId: "alice" });
+    manager.connect(second.socket, { userId: "alice" });
+    expect(await second.client.closed()).toEqual({ code: 4008, reason: "Too many connections" });
+    await manager.sendToUser("alice", "still here");
+    expect(await first.client.next()).toBe("still here");
+  });
+
   test("goes on where a backplane cannot count a user's connections, and says so", async () => {
     const real = memoryBackplane();
     const backplane: Backplane = {
