@@ -23,22 +23,23 @@ export type {
   Delivery,
   IncomingMessage,
 } from "./server/connection.ts";
-export {
-  type CloseOptions,
-  ConnectionManager,
-  type ConnectionManagerOptions,
-  type ConnectOptions,
-  type Health,
-  type RoomSendOptions,
-  type SendOptions,
-  type Target,
-} from "./server/connection-manager.ts";
+export { ConnectionManager } from "./server/connection-manager.ts";
 export type { CloseInfo, ManagerEvents, ManagerStatus } from "./server/events.ts";
 export type { Except } from "./server/exclusion.ts";
 export type { Context, Handler, HandlerFunction, HandlerObject } from "./server/handler.ts";
 export type { History, HistoryMessage, ReadOptions, ReadResult } from "./server/history.ts";
 export type { Limits } from "./server/limits.ts";
 export type { Logger } from "./server/logger.ts";
+export type {
+  CloseOptions,
+  ConnectionManagerOptions,
+  ConnectOptions,
+  Health,
+  RoomSendOptions,
+  SendOptions,
+  Target,
+  Topic,
+} from "./server/manager-options.ts";
 export type { Presence } from "./server/presence.ts";
 export type { HistoryOptions, RoomOptions, RoomPolicies } from "./server/room-policy.ts";
 export type { RouteOptions } from "./server/route.ts";

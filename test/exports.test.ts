@@ -58,6 +58,7 @@ const EXPORTS: Record<string, string[]> = {
     "type StandardSchema",
     "type StopOptions",
     "type Target",
+    "type Topic",
     "type UpgradeServer",
     "type WebSocketConfig",
     "type WebSocketErrorOptions",

@@ -50,7 +50,7 @@ export function clientAddress(
  */
 export function addressGroup(address: string | undefined): string | null {
   if (address === undefined || isIP(address) !== 6) return address ?? null;
-  const [head = "", tail] = address.split("%", 1)[0]?.split("::") ?? [];
+  const [head = "", tail] = upTo(address, "%").split("::");
   const first = head === "" ? [] : head.split(":");
   const last = tail === undefined || tail === "" ? [] : tail.split(":");
   const gap = tail === undefined ? 0 : Math.max(0, 8 - first.length - last.length);
@@ -62,10 +62,14 @@ export function addressGroup(address: string | undefined): string | null {
 function plain(written: string): string | null {
   let address = written.trim();
   if (address.startsWith("[")) address = address.slice(1, Math.max(1, address.indexOf("]")));
-  else if (address.indexOf(":") === address.lastIndexOf(":"))
-    address = address.split(":", 1)[0] ?? "";
+  else if (address.indexOf(":") === address.lastIndexOf(":")) address = upTo(address, ":");
   if (address.toLowerCase().startsWith("::ffff:") && isIP(address.slice(7)) === 4) {
     address = address.slice(7);
   }
   return isIP(address) === 0 ? null : address;
+}
+
+function upTo(text: string, mark: string): string {
+  const end = text.indexOf(mark);
+  return end < 0 ? text : text.slice(0, end);
 }

@@ -1,106 +1,39 @@
 import { setTimeout as wait } from "node:timers/promises";
 import type { WebSocket } from "ws";
-import type { Principal } from "../auth/authenticator.ts";
-import type { Backplane } from "../backplane/backplane.ts";
-import type { MessagePacket } from "../backplane/broker.ts";
 import { memoryBackplane } from "../backplane/memory/memory-backplane.ts";
 import type { Transition } from "../backplane/presence-store.ts";
-import { Seats } from "../connections/seats.ts";
 import { CloseCode, checkClose } from "../protocol/close-codes.ts";
 import { resolveConfig, type WebSocketConfig } from "../protocol/config.ts";
-import { EncodedMessage } from "../protocol/encoded-message.ts";
 import { checkName } from "../protocol/names.ts";
 import type { Message } from "../protocol/payload.ts";
 import type { Connection, Delivery, IncomingMessage } from "./connection.ts";
-import { checkOwnConnectionId, makeConnectionId, makeInstanceId } from "./connection-id.ts";
+import { makeInstanceId } from "./connection-id.ts";
 import { Deadlines } from "./deadlines.ts";
 import { Listeners, type ManagerEvents, type ManagerStatus } from "./events.ts";
-import { type Except, toExclusion } from "./exclusion.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { type History, HistoryReader } from "./history.ts";
 import { type Limits, resolveLimits } from "./limits.ts";
 import { LocalInstance } from "./local-instance.ts";
 import { type Logger, SILENT } from "./logger.ts";
+import type {
+  CloseOptions,
+  ConnectionManagerOptions,
+  ConnectOptions,
+  Health,
+  RoomSendOptions,
+  SendOptions,
+  Target,
+  Topic,
+} from "./manager-options.ts";
+import { Messenger } from "./messenger.ts";
 import type { Presence } from "./presence.ts";
-import { type RoomPolicies, RoomPolicy } from "./room-policy.ts";
-import { seat } from "./seating.ts";
-import {
-  type ConnectionBounds,
-  connectionOf,
-  type RouteTerms,
-  ServerConnection,
-} from "./server-connection.ts";
+import { Registrar } from "./registrar.ts";
+import { RoomPolicy } from "./room-policy.ts";
+import type { ServerConnection } from "./server-connection.ts";
 import { before, closeAll, type Goodbye, resolveGoodbye, type StopOptions } from "./shutdown.ts";
-
-const NO_TERMS: RouteTerms = { authorize: null, schema: null };
-
-/** Why a connection over `maxConnectionsPerUser` is closed, with 4008. @internal */
-export const TOO_MANY = "Too many connections";
 
 /** How long a user who dropped stays online, in milliseconds. */
 const OFFLINE_GRACE_MS = 10_000;
-
-export interface ConnectionManagerOptions {
-  /** What carries messages between instances. Default: one in memory, for this manager alone. */
-  readonly backplane?: Backplane;
-  /** Unique in the cluster. Default: random. */
-  readonly instanceId?: string;
-  /** Defaults where absent; `loadConfig()` reads the environment. */
-  readonly config?: Partial<WebSocketConfig>;
-  readonly limits?: Partial<Limits>;
-  /** Policies by pattern of the room's name; the first that fits holds. */
-  readonly rooms?: RoomPolicies;
-  /** How long a user who dropped without a normal close stays online, in milliseconds. Default 10,000. */
-  readonly offlineGraceMs?: number;
-  /** Default: says nothing. */
-  readonly logger?: Logger;
-}
-
-export interface ConnectOptions {
-  /** Unique in the cluster; the holder of an id in use is replaced (4409). Default: made here. */
-  readonly id?: string;
-  /** Default: the principal's id, if there is one. */
-  readonly userId?: string;
-  /** Who it belongs to, as it was proven; the connection ends with the credential (4401). */
-  readonly principal?: Principal;
-  /** Rooms to join at once. */
-  readonly rooms?: Iterable<string>;
-  /** Kept as it is; JSON, if others are to see it in `presence`. */
-  readonly metadata?: Record<string, unknown>;
-}
-
-/** A connection, its id, or all connections of a user. */
-export type Target = Connection<unknown> | string | { readonly userId: string };
-
-export interface SendOptions {
-  /** Whom to leave out, on every instance. */
-  readonly except?: Except;
-}
-
-export interface RoomSendOptions extends SendOptions {
-  /**
-   * Whether to store the message; only where the room's policy has a history. Default: there yes. An
-   * explicit true never goes out as ephemeral, whatever the policy says.
-   */
-  readonly persist?: boolean;
-}
-
-/** How to close; by default 1000 without a reason. */
-export interface CloseOptions {
-  readonly code?: number;
-  readonly reason?: string;
-}
-
-/** What `health()` answers. */
-export interface Health {
-  readonly status: ManagerStatus;
-  readonly instance_id: string;
-  readonly local_connections: number;
-  readonly local_users: number;
-  readonly local_rooms: number;
-  readonly global_online_users: number;
-  readonly redis_connected: boolean;
-}
 
 /**
  * The connections of this instance, grouped by user and room, as a part of the cluster. Delivers
@@ -119,12 +52,12 @@ export class ConnectionManager {
   readonly logger: Logger;
 
   readonly #instance: LocalInstance;
+  readonly #messenger: Messenger;
   readonly #history: HistoryReader;
   readonly #policies: RoomPolicy;
   readonly #heartbeat: Heartbeat | null;
   readonly #deadlines: Deadlines;
-  readonly #bounds: ConnectionBounds;
-  readonly #seats: Seats;
+  readonly #registrar: Registrar;
   readonly #events: Listeners<ManagerEvents>;
   /** Handlers, which a stop waits for. */
   readonly #handlers: Set<Promise<unknown>> = new Set();
@@ -141,9 +74,7 @@ export class ConnectionManager {
     }
     this.config = resolveConfig(options.config);
     this.limits = resolveLimits(options.limits, this.config.maxConnectionsPerUser);
-    const { maxConnections, maxConnectionsPerAddress, maxConnectionsPerUser } = this.limits;
-    this.#bounds = { ...this.limits, maxQueueSize: this.config.maxQueueSize };
-    this.#seats = new Seats(maxConnections, maxConnectionsPerAddress);
+    const { maxConnectionsPerUser, maxRoomsPerConnection, onUserLimit } = this.limits;
     this.logger = options.logger ?? SILENT;
     this.#policies = new RoomPolicy(options.rooms);
     this.#events = new Listeners((error, event) => this.#listenerFailed(error, event));
@@ -152,11 +83,11 @@ export class ConnectionManager {
         id: this.instanceId,
         backplane: options.backplane ?? memoryBackplane(),
         offlineGraceMs,
-        maxRoomsPerConnection: this.limits.maxRoomsPerConnection,
+        maxRoomsPerConnection,
         userLimit:
           maxConnectionsPerUser === null
             ? null
-            : { max: maxConnectionsPerUser, whenFull: this.limits.onUserLimit },
+            : { max: maxConnectionsPerUser, whenFull: onUserLimit },
       },
       {
         disconnected: (connection, info) => this.#events.emit("disconnect", connection, info),
@@ -165,6 +96,12 @@ export class ConnectionManager {
         failed: (error, stage) => this.reportError(error, stage),
       },
     );
+    this.#registrar = new Registrar(this.#instance, this.limits, this.config.maxQueueSize, {
+      accepting: () => this.accepting,
+      registered: (connection) => this.#registered(connection),
+      failed: (error, stage) => this.reportError(error, stage),
+    });
+    this.#messenger = new Messenger(this.#instance, this.#policies);
     this.#history = new HistoryReader(this.#instance);
     const { pingIntervalMs, pingTimeoutMs } = this.config;
     this.#heartbeat =
@@ -207,24 +144,6 @@ export class ConnectionManager {
     return this.#phase === "new" || this.#phase === "running";
   }
 
-  /** The seats that handshakes and connections take. @internal */
-  get seats(): Seats {
-    return this.#seats;
-  }
-
-  /**
-   * Takes one of the places a user has in the cluster for a connection that is about to be made; it is
-   * given back when that ends. Whether there was one. @internal
-   */
-  reserve(userId: string, connectionId: string): Promise<boolean> {
-    return this.#instance.reserve(userId, connectionId);
-  }
-
-  /** Gives a place back for which no connection was made. @internal */
-  unreserve(userId: string | undefined, connectionId: string): void {
-    if (userId !== undefined) this.#instance.unreserve(userId, connectionId);
-  }
-
   // Connections
 
   /**
@@ -234,32 +153,8 @@ export class ConnectionManager {
    * @throws TypeError or RangeError if an option is wrong or the socket is registered already.
    */
   connect(socket: WebSocket, options: ConnectOptions = {}): Connection {
-    const connection = this.accept(socket, options, NO_TERMS, null);
-    if (connection.state === "open") this.#count(socket, connection);
     // Without a schema, messages are what the client sent.
-    return connection as Connection<IncomingMessage>;
-  }
-
-  /** `connect` for the router, which also runs the connection's handler. @internal */
-  accept(
-    socket: WebSocket,
-    options: ConnectOptions,
-    terms: RouteTerms,
-    reservedId: string | null,
-  ): ServerConnection {
-    const rooms = [...(options.rooms ?? [])].map((room) => checkName("room", room));
-    const connection = this.#makeConnection(socket, options, terms, reservedId);
-    if (connection.state !== "open") return connection;
-    if (!this.accepting) {
-      connection.end(CloseCode.serviceRestart, "restarting");
-      return connection;
-    }
-    this.#heartbeat?.start();
-    this.#deadlines.start();
-    this.#instance.register(connection, options.id !== undefined);
-    for (const room of rooms) this.#unawaited(this.#instance.join(connection, room), "join");
-    this.#events.emit("connect", connection);
-    return connection;
+    return this.#registrar.connect(socket, options) as Connection<IncomingMessage>;
   }
 
   /** Closes a connection, on whatever instance it is. Does nothing if there is none. */
@@ -289,12 +184,12 @@ export class ConnectionManager {
    * @throws TypeError (as a rejection) if the message cannot be encoded, before anybody is sent anything.
    */
   send(connectionId: string, message: Message): Promise<Delivery> {
-    return this.#unawaited(this.#sendToConnection(connectionId, message), "send");
+    return this.#unawaited(this.#messenger.toConnection(connectionId, message), "send");
   }
 
   /** Sends to all connections of a user in the cluster. */
   sendToUser(userId: string, message: Message, options: SendOptions = {}): Promise<Delivery> {
-    return this.#unawaited(this.#sendToUser(userId, message, options), "send");
+    return this.#unawaited(this.#messenger.toUser(userId, message, options), "send");
   }
 
   /**
@@ -310,12 +205,21 @@ export class ConnectionManager {
     message: Message,
     options: RoomSendOptions = {},
   ): Promise<Delivery> {
-    return this.#unawaited(this.#sendToRoom(room, message, options), "send");
+    return this.#unawaited(this.#messenger.toRoom(room, message, options), "send");
   }
 
   /** Sends to everyone. */
   broadcast(message: Message, options: SendOptions = {}): Promise<Delivery> {
-    return this.#unawaited(this.#sendToAll(message, options), "send");
+    return this.#unawaited(this.#messenger.toAll(message, options), "send");
+  }
+
+  /** A room to publish to from anywhere: `topic("alerts").publish(alert)`. */
+  topic(name: string): Topic {
+    const room = checkName("topic", name);
+    return {
+      name: room,
+      publish: (message, options) => this.broadcastToRoom(room, message, options),
+    };
   }
 
   // Rooms
@@ -426,6 +330,11 @@ export class ConnectionManager {
     };
   }
 
+  /** Makes connections of the sockets a router brings. @internal */
+  get registrar(): Registrar {
+    return this.#registrar;
+  }
+
   /** Makes a stop wait for `handler`, which MUST NOT reject. @internal */
   track(handler: Promise<unknown>): void {
     this.#handlers.add(handler);
@@ -468,73 +377,10 @@ export class ConnectionManager {
     this.#phase = "stopped";
   }
 
-  #makeConnection(
-    socket: WebSocket,
-    options: ConnectOptions,
-    terms: RouteTerms,
-    reservedId: string | null,
-  ): ServerConnection {
-    if (typeof socket?.readyState !== "number" || typeof socket.on !== "function") {
-      throw new TypeError("socket must be a WebSocket of the ws library.");
-    }
-    if (connectionOf(socket) !== undefined) {
-      throw new TypeError("socket is registered already; connect it once.");
-    }
-    const { id, principal = null, userId = principal?.id, metadata = {} } = options;
-    const identity = {
-      id:
-        id === undefined
-          ? (reservedId ?? makeConnectionId(this.instanceId))
-          : checkOwnConnectionId(id),
-      userId: userId === undefined ? undefined : checkName("user", userId),
-      principal,
-      metadata,
-    };
-    return new ServerConnection(this.#instance, socket, identity, this.#bounds, terms);
-  }
-
-  /** Counts a connection that did not come through a router, where its place was taken before. */
-  #count(socket: WebSocket, connection: ServerConnection): void {
-    this.#seats.occupy(null);
-    seat(socket, this.#seats, null);
-    if (connection.userId === undefined) return;
-    const reserved = this.reserve(connection.userId, connection.id).then((granted) => {
-      if (!granted) connection.end(CloseCode.tooManyConnections, TOO_MANY);
-    });
-    this.#unawaited(reserved, "reserve");
-  }
-
-  async #sendToConnection(connectionId: string, message: Message): Promise<Delivery> {
-    const encoded = EncodedMessage.from(message);
-    const local = this.#registry.get(checkName("connection id", connectionId));
-    if (local !== undefined) return this.#instance.deliverTo(local, encoded);
-    const packet = { type: "message", message: encoded, except: null } as const;
-    return this.#instance.publishTo(connectionId, { ...packet, connection: connectionId });
-  }
-
-  async #sendToUser(user: string, message: Message, options: SendOptions): Promise<Delivery> {
-    const packet = toPacket(message, options);
-    return this.#instance.publish(`user:${checkName("user", user)}`, packet);
-  }
-
-  async #sendToRoom(room: string, message: Message, options: RoomSendOptions): Promise<Delivery> {
-    const packet = toPacket(message, options);
-    const rules = this.#policies.of(checkName("room", room));
-    const { persist = rules.history !== null } = options;
-    if (!persist) return this.#instance.publish(`room:${room}`, packet);
-    if (rules.history === null) {
-      throw new TypeError(`persist is true, but the policy of the room ${room} has no history.`);
-    }
-    // Who asks for it in so many words is not given less.
-    return this.#instance.publishDurable(
-      room,
-      packet,
-      options.persist === true ? { ...rules, whenUnavailable: "reject" } : rules,
-    );
-  }
-
-  async #sendToAll(message: Message, options: SendOptions): Promise<Delivery> {
-    return this.#instance.publish("broadcast", toPacket(message, options));
+  #registered(connection: ServerConnection): void {
+    this.#heartbeat?.start();
+    this.#deadlines.start();
+    this.#events.emit("connect", connection);
   }
 
   async #changeMembership(type: "join" | "leave", target: Target, room: string): Promise<boolean> {
@@ -579,13 +425,4 @@ export class ConnectionManager {
     if (event !== "error") this.reportError(error, `listener:${event}`);
     else this.logger.error({ err: error, instance: this.instanceId }, "an error listener failed");
   }
-}
-
-/** @throws TypeError if the message cannot be encoded or `except` is none of the allowed. */
-function toPacket(message: Message, { except }: SendOptions): MessagePacket {
-  return {
-    type: "message",
-    message: EncodedMessage.from(message),
-    except: toExclusion(except),
-  };
 }

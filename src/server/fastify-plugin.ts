@@ -1,5 +1,6 @@
 import type { FastifyInstance } from "fastify";
-import { ConnectionManager, type ConnectionManagerOptions } from "./connection-manager.ts";
+import { ConnectionManager } from "./connection-manager.ts";
+import type { ConnectionManagerOptions } from "./manager-options.ts";
 import { WebSocketRouter, type WebSocketRouterOptions } from "./router.ts";
 import type { StopOptions } from "./shutdown.ts";
 

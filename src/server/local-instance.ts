@@ -19,11 +19,12 @@ import { checkName } from "../protocol/names.ts";
 import type { Message } from "../protocol/payload.ts";
 import type { Delivery } from "./connection.ts";
 import { instanceOf } from "./connection-id.ts";
+import type { ConnectionHost } from "./connection-terms.ts";
 import type { CloseInfo } from "./events.ts";
 import { type PresenceObserver, PresenceTracker } from "./presence.ts";
 import { deliverLocally, membersOf } from "./recipients.ts";
 import type { RoomRules } from "./room-policy.ts";
-import type { ConnectionHost, ServerConnection } from "./server-connection.ts";
+import type { ServerConnection } from "./server-connection.ts";
 
 /** Whom an instance tells what happens to it. None of these may throw. */
 export interface InstanceObserver {

@@ -1,5 +1,5 @@
 import type { Channel, Exclusion, MessagePacket } from "../backplane/broker.ts";
-import type { Members } from "../connections/dense-set.ts";
+import { DenseSet, type Members } from "../connections/dense-set.ts";
 import type { Registry } from "../connections/registry.ts";
 import type { FanOut } from "../fanout/fan-out.ts";
 import type { ServerConnection } from "./server-connection.ts";
@@ -28,10 +28,12 @@ export function membersOf(
 ): Members<ServerConnection> {
   if (channel.startsWith("room:")) return registry.inRoom(channel.slice("room:".length));
   if (channel.startsWith("user:")) return registry.ofUser(channel.slice("user:".length));
-  return registry.connections;
+  // On an instance's channel a packet names its connection; without one it is for nobody.
+  return channel === "broadcast" ? registry.connections : NO_MEMBERS;
 }
 
 const NOBODY: readonly ServerConnection[] = [];
+const NO_MEMBERS: Members<ServerConnection> = new DenseSet();
 
 function leftOut(
   registry: Registry<ServerConnection>,

@@ -4,9 +4,9 @@ import { MAX_MESSAGE_SIZE, type WebSocketConfig } from "../protocol/config.ts";
 import { checkSetting } from "../protocol/setting.ts";
 import type { StandardSchema } from "../protocol/standard-schema.ts";
 import type { Authorize } from "./connection.ts";
+import type { RouteTerms } from "./connection-terms.ts";
 import type { AnyHandler } from "./handler.ts";
 import { RoutePath } from "./route-path.ts";
-import type { RouteTerms } from "./server-connection.ts";
 import { ServerSocket } from "./server-socket.ts";
 
 /** What a route asks for and gives, besides its handler. */

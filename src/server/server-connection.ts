@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import { WebSocket } from "ws";
 import type { Principal } from "../auth/authenticator.ts";
 import { TokenBucket } from "../connections/token-bucket.ts";
@@ -11,42 +10,13 @@ import { checkName } from "../protocol/names.ts";
 import type { Message } from "../protocol/payload.ts";
 import type { SchemaOutput, StandardSchema } from "../protocol/standard-schema.ts";
 import type { Authorize, Connection, ConnectionState, Delivery } from "./connection.ts";
+import type { ConnectionBounds, ConnectionHost, Identity, RouteTerms } from "./connection-terms.ts";
 import type { CloseInfo } from "./events.ts";
 import { ForeignWriter } from "./foreign-writer.ts";
-import { Inbound, type InboundLimits, type Sender } from "./inbound.ts";
-import type { Limits } from "./limits.ts";
+import { Inbound, type Sender } from "./inbound.ts";
+import { measureRoundTrip } from "./round-trip.ts";
 import { ServerSocket, type SocketOwner } from "./server-socket.ts";
-
-/** What a connection needs from its manager. */
-export interface ConnectionHost {
-  sendTo(connection: ServerConnection, message: Message): Promise<Delivery>;
-  join(connection: ServerConnection, room: string): Promise<boolean>;
-  leave(connection: ServerConnection, room: string): Promise<boolean>;
-  /**
-   * Nothing more may be sent to the connection; called at least once. `dropped`: nobody meant it to end,
-   * so the client may return.
-   */
-  closing(connection: ServerConnection, info: CloseInfo, dropped: boolean): void;
-  closed(connection: ServerConnection, info: CloseInfo): void;
-  report(error: unknown, stage: string): void;
-}
-
-/** Who a connection is. */
-export interface Identity {
-  readonly id: string;
-  readonly userId: string | undefined;
-  readonly principal: Principal | null;
-  readonly metadata: Record<string, unknown>;
-}
-
-/** Bounds of a connection. */
-export type ConnectionBounds = InboundLimits & Pick<Limits, "maxBufferedBytes" | "pingsPerSecond">;
-
-/** What the route a connection came by makes of it. */
-export interface RouteTerms {
-  readonly authorize: Authorize | null;
-  readonly schema: StandardSchema | null;
-}
+import { listen } from "./socket-events.ts";
 
 const FORBIDDEN = { type: "error", code: "forbidden", message: "You may not join this room." };
 
@@ -182,31 +152,9 @@ export class ServerConnection extends Outbox implements Connection<unknown>, Sen
     this.#socket.terminate();
   }
 
-  ping(): Promise<number> {
-    const payload = randomBytes(8);
-    const start = performance.now();
-    return new Promise((resolve, reject) => {
-      if (this.state !== "open") {
-        reject(new ConnectionClosedError(this.#closed?.code ?? CloseCode.abnormal));
-        return;
-      }
-      const onPong = (data: Buffer): void => {
-        if (!data.equals(payload)) return;
-        stop();
-        resolve(performance.now() - start);
-      };
-      const onClose = (code: number): void => {
-        stop();
-        reject(new ConnectionClosedError(code));
-      };
-      const stop = (): void => {
-        this.#socket.off("pong", onPong);
-        this.#socket.off("close", onClose);
-      };
-      this.#socket.on("pong", onPong);
-      this.#socket.on("close", onClose);
-      this.#socket.ping(payload);
-    });
+  async ping(): Promise<number> {
+    if (this.state === "open") return measureRoundTrip(this.#socket);
+    throw new ConnectionClosedError(this.#closed?.code ?? CloseCode.abnormal);
   }
 
   on(event: "message", listener: (message: unknown) => unknown): () => void;
@@ -348,42 +296,3 @@ export class ServerConnection extends Outbox implements Connection<unknown>, Sen
 }
 
 const STATES: readonly ConnectionState[] = ["connecting", "open", "closing", "closed"];
-
-const CONNECTION = Symbol("roomcast.connection");
-
-type OwnedSocket = WebSocket & { [CONNECTION]?: ServerConnection };
-
-/** The connection a socket is registered as. */
-export function connectionOf(socket: WebSocket): ServerConnection | undefined {
-  return (socket as OwnedSocket)[CONNECTION];
-}
-
-// One function for all sockets and each event, not a closure for each connection.
-function listen(socket: WebSocket, connection: ServerConnection): void {
-  (socket as OwnedSocket)[CONNECTION] = connection;
-  socket.on("message", onMessage);
-  socket.on("ping", onPing);
-  socket.on("pong", onSignOfLife);
-  socket.on("close", onClose);
-  socket.on("error", onError);
-}
-
-function onMessage(this: OwnedSocket, data: Buffer, binary: boolean): void {
-  this[CONNECTION]?.receive(data, binary);
-}
-
-function onPing(this: OwnedSocket): void {
-  this[CONNECTION]?.pinged();
-}
-
-function onSignOfLife(this: OwnedSocket): void {
-  this[CONNECTION]?.alive();
-}
-
-function onClose(this: OwnedSocket, code: number, reason: Buffer): void {
-  this[CONNECTION]?.ended(code, reason.toString());
-}
-
-function onError(this: OwnedSocket, error: Error): void {
-  this[CONNECTION]?.report(error, "socket");
-}

@@ -1,34 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Authenticator, isPerson, type Principal } from "../../src/auth.ts";
+import { isPerson, type Principal } from "../../src/auth.ts";
 import { type RequestReader, requestReader } from "../support/raw-request.ts";
-
-export interface Session {
-  readonly userId: string;
-  readonly scopes: readonly string[];
-  /** Milliseconds since the epoch. */
-  readonly expiresAt: number;
-}
-
-export function sessionAuthenticator(
-  findSession: (id: string, signal: AbortSignal) => Promise<Session | null>,
-): Authenticator {
-  return async (request, { token, signal }) => {
-    // Who sends a token is judged by it, and a browser always says which page it comes from.
-    if (token !== null || request.headers.origin === undefined) return null;
-    const id = readCookie(request.headers.cookie, "__Host-session");
-    const session = id === null ? null : await findSession(id, signal);
-    if (session === null || session.expiresAt <= Date.now()) return null;
-    const { userId, scopes, expiresAt } = session;
-    return { id: userId, scopes, claims: {}, via: "session", expiresAt };
-  };
-}
-
-function readCookie(header = "", name: string): string | null {
-  const cookies = header.split(";").map((cookie) => cookie.trim());
-  const found = cookies.find((cookie) => cookie.startsWith(`${name}=`));
-  return found === undefined ? null : found.slice(name.length + 1);
-}
+import { type Session, sessionAuthenticator } from "../support/session-authenticator.ts";
 
 const alice: Session = { userId: "alice", scopes: ["chat"], expiresAt: Date.now() + 3_600_000 };
 const sessions = new Map<string, Session>([
@@ -55,7 +29,8 @@ async function come(token: string | null, ...headers: string[]): Promise<Princip
 describe("the session cookie of the documentation", () => {
   test("is shown there as it is tested here", async () => {
     const page = await readFile(new URL("../../docs/authentication.md", import.meta.url), "utf8");
-    const source = await readFile(new URL(import.meta.url), "utf8");
+    const tested = new URL("../support/session-authenticator.ts", import.meta.url);
+    const source = await readFile(tested, "utf8");
     const shown = /```ts\n.*\n\n(export interface Session[^`]*)```/.exec(page)?.[1];
     expect(source).toContain(shown);
   });

@@ -1,22 +1,29 @@
 import { spawn } from "node:child_process";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { Client } from "../support/client.ts";
 import { useDisposals } from "../support/disposals.ts";
 import { end, ProcessOutput } from "../support/process-output.ts";
 import { repositoryRoot } from "../support/repository.ts";
+import { jwt } from "../support/tokens.ts";
 
 const dispose = useDisposals();
 
-async function run(example: string) {
+async function start(example: string, env: Record<string, string> = {}) {
   const file = join(repositoryRoot, "examples", example, "main.ts");
   const child = spawn(process.execPath, ["--import", "tsx", file], {
     cwd: repositoryRoot,
-    env: { ...process.env, PORT: "0" },
+    env: { ...process.env, PORT: "0", ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   dispose(() => end(child, "SIGKILL"));
-  const [url] = await new ProcessOutput(child).match(/http:\/\/\S+?:\d+/);
+  return { child, output: new ProcessOutput(child) };
+}
+
+async function run(example: string) {
+  const { child, output } = await start(example);
+  const [url] = await output.match(/http:\/\/\S+?:\d+/);
   return { url, ws: url.replace("http:", "ws:"), child };
 }
 
@@ -55,3 +62,20 @@ test.each(["express", "hono", "fastify"])(
     expect(child.exitCode).toBe(0);
   },
 );
+
+test("the example of the page about routes is shown there as it runs", async () => {
+  const page = await readFile(join(repositoryRoot, "docs/routing.md"), "utf8");
+  expect(page).toContain(await readFile(join(repositoryRoot, "examples/moves/main.ts"), "utf8"));
+  const secret = "a secret that is long enough for HS256";
+  const { output } = await start("moves", { JWT_SECRET: secret });
+  const [, port] = await output.match(/port: (\d+)/);
+  const url = `ws://127.0.0.1:${port}/ws/games/chess`;
+  await expect(Client.connect(url)).rejects.toThrow("401");
+  const exp = Math.floor(Date.now() / 1000) + 60;
+  const token = jwt({ alg: "HS256" }, { sub: "alice", exp }, secret);
+  const alice = await Client.connect(url, {}, ["bearer", token]);
+  alice.send({ x: 1 });
+  expect((await alice.nextJson()).message).toMatch(/^y: /);
+  alice.send({ x: 1, y: 2 });
+  expect(await alice.nextJson()).toEqual({ by: "alice", x: 1, y: 2 });
+});

@@ -79,6 +79,19 @@ test("each connection gets a message once, in one order everywhere, the sender's
   expect(new Set(seen[0]).size).toBe(200);
 });
 
+test("a topic is published from anywhere, to those in the room of its name", async () => {
+  const { here, there } = await startTwo();
+  const { client, connection } = await there.connect("alice");
+  await connection.join("performance:alerts");
+  const alerts = here.manager.topic("performance:alerts");
+  expect(await alerts.publish({ level: "high" })).toEqual({
+    scope: "cluster",
+    localRecipients: 0,
+  });
+  expect(await client.nextJson()).toEqual({ level: "high" });
+  expect(() => here.manager.topic("{}")).toThrow(RangeError);
+});
+
 test("one of two devices disconnects: the user stays online and in the other's rooms", async () => {
   const { here, there } = await startTwo();
   const log: string[] = [];

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { WebSocket } from "ws";
-import { memoryBackplane } from "../../src/index.ts";
+import { type Backplane, memoryBackplane } from "../../src/index.ts";
 import { ConnectionManager } from "../../src/server/connection-manager.ts";
 import type { Client } from "../support/client.ts";
 import { useDisposals } from "../support/disposals.ts";
@@ -500,6 +500,48 @@ describe("connect", () => {
     await throwing.client.close();
     expect(manager.roomMembers("room")).not.toContain(connection);
     expect((await connection.send("x")).localRecipients).toBe(0);
+  });
+
+  test("into more rooms than allowed joins those it may, and says so", async () => {
+    const { manager } = await start({ limits: { maxRoomsPerConnection: 1 } });
+    const failed = new Promise((resolve) =>
+      manager.on("error", (error, { stage }) => resolve([error instanceof RangeError, stage])),
+    );
+    const { socket } = await foreign();
+    const connection = manager.connect(socket, { rooms: ["a", "b"] });
+    expect(await failed).toEqual([true, "join"]);
+    expect([...connection.rooms]).toEqual(["a"]);
+  });
+
+  test("closes a user's connection beyond the limit with 4008, and leaves the others", async () => {
+    const { manager } = await start({ limits: { maxConnectionsPerUser: 1 } });
+    const first = await foreign();
+    const second = await foreign();
+    manager.connect(first.socket, { userId: "alice" });
+    manager.connect(second.socket, { userId: "alice" });
+    expect(await second.client.closed()).toEqual({ code: 4008, reason: "Too many connections" });
+    await manager.sendToUser("alice", "still here");
+    expect(await first.client.next()).toBe("still here");
+  });
+
+  test("goes on where a backplane cannot count a user's connections, and says so", async () => {
+    const real = memoryBackplane();
+    const backplane: Backplane = {
+      attach: (instance) => {
+        const attachment = real.attach(instance);
+        attachment.presence.reserve = () => Promise.reject(new Error("no count"));
+        return attachment;
+      },
+    };
+    const { manager } = await start({ backplane, limits: { maxConnectionsPerUser: 1 } });
+    const failed = new Promise((resolve) =>
+      manager.on("error", (error, { stage }) => resolve([String(error), stage])),
+    );
+    const { socket, client } = await foreign();
+    manager.connect(socket, { userId: "alice" });
+    expect(await failed).toEqual(["Error: no count", "reserve"]);
+    await manager.sendToUser("alice", "still here");
+    expect(await client.next()).toBe("still here");
   });
 
   test("refuses what is wrong before anything is registered", async () => {

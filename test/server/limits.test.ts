@@ -1,5 +1,6 @@
+import { readFile } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
-import { memoryBackplane } from "../../src/index.ts";
+import { CloseCode, memoryBackplane } from "../../src/index.ts";
 import { ConnectionManager } from "../../src/server/connection-manager.ts";
 import { Client } from "../support/client.ts";
 import { useDisposals } from "../support/disposals.ts";
@@ -357,4 +358,12 @@ test.each([
   [{ maxConections: 1 } as never, /limits has no option maxConections/],
 ])("the limits %j are refused with a sentence that names the option", (limits, message) => {
   expect(() => new ConnectionManager({ limits })).toThrow(message);
+});
+
+test("every limit is described where users look", async () => {
+  const page = await readFile(new URL("../../docs/security.md", import.meta.url), "utf8");
+  for (const name of Object.keys(new ConnectionManager().limits)) {
+    expect(page).toContain(`limits.${name}`);
+  }
+  for (const code of Object.values(CloseCode)) expect(page).toContain(String(code));
 });

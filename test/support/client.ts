@@ -22,8 +22,12 @@ export class Client {
     socket.on("error", () => {});
   }
 
-  static async connect(url: string, options: WebSocket.ClientOptions = {}): Promise<Client> {
-    const client = new Client(new WebSocket(url, options));
+  static async connect(
+    url: string,
+    options: WebSocket.ClientOptions = {},
+    protocols: readonly string[] = [],
+  ): Promise<Client> {
+    const client = new Client(new WebSocket(url, [...protocols], options));
     await once(client.socket, "open");
     return client;
   }

@@ -2,10 +2,8 @@ import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Connection } from "../../src/server/connection.ts";
-import {
-  ConnectionManager,
-  type ConnectionManagerOptions,
-} from "../../src/server/connection-manager.ts";
+import { ConnectionManager } from "../../src/server/connection-manager.ts";
+import type { ConnectionManagerOptions } from "../../src/server/manager-options.ts";
 import { WebSocketRouter, type WebSocketRouterOptions } from "../../src/server/router.ts";
 import { Client } from "./client.ts";
 

@@ -117,7 +117,7 @@ export class RawClient {
 }
 
 /** The headers of a good opening handshake. */
-export const HANDSHAKE: Readonly<Record<string, string | readonly string[] | null>> = {
+const HANDSHAKE: Readonly<Record<string, string | readonly string[] | null>> = {
   Host: "localhost",
   Connection: "Upgrade",
   Upgrade: "websocket",

@@ -44,11 +44,7 @@ export function jwt(
 }
 
 /** Signs as RFC 7518 section 3 says, independently of the library that verifies. */
-export function signature(
-  alg: string,
-  input: string,
-  key: string | Uint8Array | KeyObject,
-): Buffer {
+function signature(alg: string, input: string, key: string | Uint8Array | KeyObject): Buffer {
   const hash = `sha${alg.slice(2)}`;
   const data = Buffer.from(input);
   if (alg.startsWith("HS")) return createHmac(hash, key).update(data).digest();
