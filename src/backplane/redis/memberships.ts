@@ -145,13 +145,19 @@ export class Memberships {
   }
 
   /** Writes many entries, as many at a time as does Redis good. `came` as in `enter`. Rejects if fenced. */
-  async enterAll(entries: Iterable<Entry>, came: (entry: Entry) => void): Promise<void> {
-    await this.#all(entries, (batch) => this.enter(batch), came);
+  async enterAll(
+    entries: Iterable<Entry>,
+    done: (entry: Entry, came: boolean) => void,
+  ): Promise<void> {
+    await this.#all(entries, (batch) => this.enter(batch), done);
   }
 
-  /** Removes many. `gone` as in `exit`. Rejects if fenced. */
-  async exitAll(entries: Iterable<Entry>, gone: (entry: Entry) => void): Promise<void> {
-    await this.#all(entries, (batch) => this.exit(batch), gone);
+  /** Removes many. `went` as in `exit`. Rejects if fenced. */
+  async exitAll(
+    entries: Iterable<Entry>,
+    done: (entry: Entry, went: boolean) => void,
+  ): Promise<void> {
+    await this.#all(entries, (batch) => this.exit(batch), done);
   }
 
   #exit(
@@ -171,7 +177,7 @@ export class Memberships {
   async #all(
     entries: Iterable<Entry>,
     write: (batch: Entry[]) => Promise<boolean[] | null>,
-    changed: (entry: Entry) => void,
+    done: (entry: Entry, changed: boolean) => void,
   ): Promise<void> {
     await pipelined(batches(entries, BATCH), AT_A_TIME, async (batch) => {
       const answers = await write(batch);
@@ -179,7 +185,7 @@ export class Memberships {
         throw new BackplaneUnavailableError("The lease ended meanwhile.", "not-stored");
       }
       batch.forEach((entry, index) => {
-        if (answers[index]) changed(entry);
+        done(entry, answers[index] ?? false);
       });
     });
   }
@@ -225,7 +231,12 @@ export class Memberships {
       const pages = await Promise.all(
         open.map(async ({ place, cursor }) => ({
           place,
-          ...(await readPage(this.#scripts, "HSCAN", this.#keys.members(incarnation, place), cursor)),
+          ...(await readPage(
+            this.#scripts,
+            "HSCAN",
+            this.#keys.members(incarnation, place),
+            cursor,
+          )),
         })),
       );
       for (const { place, items } of pages) {

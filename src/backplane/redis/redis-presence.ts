@@ -18,7 +18,7 @@ import { pipelined } from "./pipeline.ts";
 import { RedisReservations } from "./redis-reservations.ts";
 import { RoomsAsUser } from "./rooms-as-user.ts";
 import { Rosters } from "./rosters.ts";
-import { inTime, isReply, type Scripts } from "./scripts.ts";
+import { inTime, type Scripts } from "./scripts.ts";
 
 const AT_A_TIME = 500;
 
@@ -36,7 +36,6 @@ interface Rebuild {
  * empty is told everything again, in silence; after a lapsed lease everything is told again as new.
  */
 export class RedisPresence implements PresenceStore {
-  readonly #scripts: Scripts;
   readonly #keys: Keys;
   readonly #instance: Instance;
   readonly #lease: Lease;
@@ -52,7 +51,6 @@ export class RedisPresence implements PresenceStore {
   #catchingUp: Promise<void> | null = null;
 
   constructor(scripts: Scripts, keys: Keys, instance: Instance, leaseMs: number) {
-    this.#scripts = scripts;
     this.#keys = keys;
     this.#instance = instance;
     this.#lease = new Lease(scripts, keys, instance.id, leaseMs, {
@@ -106,25 +104,23 @@ export class RedisPresence implements PresenceStore {
   }
 
   async withdraw(): Promise<readonly Transition[]> {
-    const made: Transition[] = [];
+    this.#lease.stop();
     const entries = [...this.#holdings.entries()];
     this.#holdings.clear();
     this.#owed.clear();
     this.#claims.clear();
     this.#reservations.clear();
-    const note = (entry: Entry): void => {
-      const transition = transitionOf(entry, false);
-      if (transition !== null) made.push(transition);
-    };
+    const gone: Entry[] = [];
     const { incarnation, owner } = this.#lease;
     const done = await this.#lease.write(async () => {
-      await this.#memberships.exitAll(entries, note);
+      await this.#memberships.exitAll(entries, (entry, went) => {
+        if (went) gone.push(entry);
+      });
       await this.#forget(incarnation, owner);
       return true;
     });
-    // Others clear away what is left, when the lease ends. As far as this instance knows, all are gone.
-    if (done === null && made.length === 0) entries.forEach(note);
-    return made;
+    // Redis is away: others clear this up when the lease ends. As far as this instance knows, all are gone.
+    return (done === null ? entries : gone).flatMap((entry) => transitionOf(entry, false) ?? []);
   }
 
   async joinAsUser(user: string, room: string): Promise<boolean> {
@@ -205,7 +201,7 @@ export class RedisPresence implements PresenceStore {
   /** Reads once this instance has told Redis everything. `read` answers null if Redis is empty. */
   async #read<T>(read: () => Promise<T | null>): Promise<T> {
     for (let attempt = 0; attempt < 2; attempt++) {
-      if (this.#rebuild !== null && this.#catchingUp !== null) await inTime(this.#catchingUp);
+      if (this.#catchingUp !== null) await inTime(this.#catchingUp);
       const answer = await read();
       if (answer !== null) return answer;
       await this.#lease.beat();
@@ -291,8 +287,10 @@ export class RedisPresence implements PresenceStore {
   }
 
   async #writeAll(told: boolean): Promise<void> {
-    await this.#memberships.enterAll(this.#unwritten(), (entry) => {
-      if (told && this.#holdings.isConfirmed(entry)) this.#raise(entry, true);
+    await this.#memberships.enterAll(this.#unwritten(), (entry, came) => {
+      if (!this.#holdings.has(entry.place, entry.member)) return;
+      if (came && told && this.#holdings.isConfirmed(entry)) this.#raise(entry, true);
+      this.#confirm(entry);
     });
     const users = [...this.#holdings.members(this.#keys.online())];
     await pipelined(users, AT_A_TIME, async (user) => {
@@ -338,7 +336,7 @@ export class RedisPresence implements PresenceStore {
 
   #failed(error: unknown): void {
     const expected = error instanceof BackplaneUnavailableError || error instanceof StillAlive;
-    if (!expected || isReply(error)) this.#instance.report(error, "presence");
+    if (!expected) this.#instance.report(error, "presence");
   }
 
   /** Metadata that is no JSON stays with its instance. */

@@ -74,9 +74,7 @@ export class Rosters {
   /** The living incarnations that hold members of the place; null: Redis is empty. */
   async holders(place: Place): Promise<string[] | null> {
     const keys = [...this.#keys.leases, place.holders];
-    return (await this.#scripts.run(HOLDERS, keys, [this.#leaseMs])) as
-      | string[]
-      | null;
+    return (await this.#scripts.run(HOLDERS, keys, [this.#leaseMs])) as string[] | null;
   }
 
   /** Members of the place that these hold, each once. */
