@@ -2,14 +2,12 @@ import { setTimeout as wait } from "node:timers/promises";
 import type { WebSocket } from "ws";
 import { memoryBackplane } from "../backplane/memory/memory-backplane.ts";
 import type { Transition } from "../backplane/presence-store.ts";
-import { Seats } from "../connections/seats.ts";
 import { CloseCode, checkClose } from "../protocol/close-codes.ts";
 import { resolveConfig, type WebSocketConfig } from "../protocol/config.ts";
 import { checkName } from "../protocol/names.ts";
 import type { Message } from "../protocol/payload.ts";
 import type { Connection, Delivery, IncomingMessage } from "./connection.ts";
-import { checkOwnConnectionId, makeConnectionId, makeInstanceId } from "./connection-id.ts";
-import type { ConnectionBounds, RouteTerms } from "./connection-terms.ts";
+import { makeInstanceId } from "./connection-id.ts";
 import { Deadlines } from "./deadlines.ts";
 import { Listeners, type ManagerEvents, type ManagerStatus } from "./events.ts";
 import { Heartbeat } from "./heartbeat.ts";
@@ -29,16 +27,10 @@ import type {
 } from "./manager-options.ts";
 import { Messenger } from "./messenger.ts";
 import type { Presence } from "./presence.ts";
+import { Registrar } from "./registrar.ts";
 import { RoomPolicy } from "./room-policy.ts";
-import { seat } from "./seating.ts";
-import { ServerConnection } from "./server-connection.ts";
+import type { ServerConnection } from "./server-connection.ts";
 import { before, closeAll, type Goodbye, resolveGoodbye, type StopOptions } from "./shutdown.ts";
-import { connectionOf } from "./socket-events.ts";
-
-const NO_TERMS: RouteTerms = { authorize: null, schema: null };
-
-/** Why a connection over `maxConnectionsPerUser` is closed, with 4008. @internal */
-export const TOO_MANY = "Too many connections";
 
 /** How long a user who dropped stays online, in milliseconds. */
 const OFFLINE_GRACE_MS = 10_000;
@@ -65,8 +57,7 @@ export class ConnectionManager {
   readonly #policies: RoomPolicy;
   readonly #heartbeat: Heartbeat | null;
   readonly #deadlines: Deadlines;
-  readonly #bounds: ConnectionBounds;
-  readonly #seats: Seats;
+  readonly #registrar: Registrar;
   readonly #events: Listeners<ManagerEvents>;
   /** Handlers, which a stop waits for. */
   readonly #handlers: Set<Promise<unknown>> = new Set();
@@ -83,9 +74,7 @@ export class ConnectionManager {
     }
     this.config = resolveConfig(options.config);
     this.limits = resolveLimits(options.limits, this.config.maxConnectionsPerUser);
-    const { maxConnections, maxConnectionsPerAddress, maxConnectionsPerUser } = this.limits;
-    this.#bounds = { ...this.limits, maxQueueSize: this.config.maxQueueSize };
-    this.#seats = new Seats(maxConnections, maxConnectionsPerAddress);
+    const { maxConnectionsPerUser, maxRoomsPerConnection, onUserLimit } = this.limits;
     this.logger = options.logger ?? SILENT;
     this.#policies = new RoomPolicy(options.rooms);
     this.#events = new Listeners((error, event) => this.#listenerFailed(error, event));
@@ -94,11 +83,11 @@ export class ConnectionManager {
         id: this.instanceId,
         backplane: options.backplane ?? memoryBackplane(),
         offlineGraceMs,
-        maxRoomsPerConnection: this.limits.maxRoomsPerConnection,
+        maxRoomsPerConnection,
         userLimit:
           maxConnectionsPerUser === null
             ? null
-            : { max: maxConnectionsPerUser, whenFull: this.limits.onUserLimit },
+            : { max: maxConnectionsPerUser, whenFull: onUserLimit },
       },
       {
         disconnected: (connection, info) => this.#events.emit("disconnect", connection, info),
@@ -107,6 +96,11 @@ export class ConnectionManager {
         failed: (error, stage) => this.reportError(error, stage),
       },
     );
+    this.#registrar = new Registrar(this.#instance, this.limits, this.config.maxQueueSize, {
+      accepting: () => this.accepting,
+      registered: (connection) => this.#registered(connection),
+      failed: (error, stage) => this.reportError(error, stage),
+    });
     this.#messenger = new Messenger(this.#instance, this.#policies);
     this.#history = new HistoryReader(this.#instance);
     const { pingIntervalMs, pingTimeoutMs } = this.config;
@@ -150,24 +144,6 @@ export class ConnectionManager {
     return this.#phase === "new" || this.#phase === "running";
   }
 
-  /** The seats that handshakes and connections take. @internal */
-  get seats(): Seats {
-    return this.#seats;
-  }
-
-  /**
-   * Takes one of the places a user has in the cluster for a connection that is about to be made; it is
-   * given back when that ends. Whether there was one. @internal
-   */
-  reserve(userId: string, connectionId: string): Promise<boolean> {
-    return this.#instance.reserve(userId, connectionId);
-  }
-
-  /** Gives a place back for which no connection was made. @internal */
-  unreserve(userId: string | undefined, connectionId: string): void {
-    if (userId !== undefined) this.#instance.unreserve(userId, connectionId);
-  }
-
   // Connections
 
   /**
@@ -177,32 +153,8 @@ export class ConnectionManager {
    * @throws TypeError or RangeError if an option is wrong or the socket is registered already.
    */
   connect(socket: WebSocket, options: ConnectOptions = {}): Connection {
-    const connection = this.accept(socket, options, NO_TERMS, null);
-    if (connection.state === "open") this.#count(socket, connection);
     // Without a schema, messages are what the client sent.
-    return connection as Connection<IncomingMessage>;
-  }
-
-  /** `connect` for the router, which also runs the connection's handler. @internal */
-  accept(
-    socket: WebSocket,
-    options: ConnectOptions,
-    terms: RouteTerms,
-    reservedId: string | null,
-  ): ServerConnection {
-    const rooms = [...(options.rooms ?? [])].map((room) => checkName("room", room));
-    const connection = this.#makeConnection(socket, options, terms, reservedId);
-    if (connection.state !== "open") return connection;
-    if (!this.accepting) {
-      connection.end(CloseCode.serviceRestart, "restarting");
-      return connection;
-    }
-    this.#heartbeat?.start();
-    this.#deadlines.start();
-    this.#instance.register(connection, options.id !== undefined);
-    for (const room of rooms) this.#unawaited(this.#instance.join(connection, room), "join");
-    this.#events.emit("connect", connection);
-    return connection;
+    return this.#registrar.connect(socket, options) as Connection<IncomingMessage>;
   }
 
   /** Closes a connection, on whatever instance it is. Does nothing if there is none. */
@@ -378,6 +330,11 @@ export class ConnectionManager {
     };
   }
 
+  /** Makes connections of the sockets a router brings. @internal */
+  get registrar(): Registrar {
+    return this.#registrar;
+  }
+
   /** Makes a stop wait for `handler`, which MUST NOT reject. @internal */
   track(handler: Promise<unknown>): void {
     this.#handlers.add(handler);
@@ -420,40 +377,10 @@ export class ConnectionManager {
     this.#phase = "stopped";
   }
 
-  #makeConnection(
-    socket: WebSocket,
-    options: ConnectOptions,
-    terms: RouteTerms,
-    reservedId: string | null,
-  ): ServerConnection {
-    if (typeof socket?.readyState !== "number" || typeof socket.on !== "function") {
-      throw new TypeError("socket must be a WebSocket of the ws library.");
-    }
-    if (connectionOf(socket) !== undefined) {
-      throw new TypeError("socket is registered already; connect it once.");
-    }
-    const { id, principal = null, userId = principal?.id, metadata = {} } = options;
-    const identity = {
-      id:
-        id === undefined
-          ? (reservedId ?? makeConnectionId(this.instanceId))
-          : checkOwnConnectionId(id),
-      userId: userId === undefined ? undefined : checkName("user", userId),
-      principal,
-      metadata,
-    };
-    return new ServerConnection(this.#instance, socket, identity, this.#bounds, terms);
-  }
-
-  /** Counts a connection that did not come through a router, where its place was taken before. */
-  #count(socket: WebSocket, connection: ServerConnection): void {
-    this.#seats.occupy(null);
-    seat(socket, this.#seats, null);
-    if (connection.userId === undefined) return;
-    const reserved = this.reserve(connection.userId, connection.id).then((granted) => {
-      if (!granted) connection.end(CloseCode.tooManyConnections, TOO_MANY);
-    });
-    this.#unawaited(reserved, "reserve");
+  #registered(connection: ServerConnection): void {
+    this.#heartbeat?.start();
+    this.#deadlines.start();
+    this.#events.emit("connect", connection);
   }
 
   async #changeMembership(type: "join" | "leave", target: Target, room: string): Promise<boolean> {

@@ -8,9 +8,10 @@ import { CloseCode } from "../protocol/close-codes.ts";
 import { quote } from "../protocol/names.ts";
 import { authenticate, RETRY_LATER } from "./authentication.ts";
 import { makeConnectionId } from "./connection-id.ts";
-import { type ConnectionManager, TOO_MANY } from "./connection-manager.ts";
+import type { ConnectionManager } from "./connection-manager.ts";
 import { type Context, runHandler } from "./handler.ts";
 import { checkHandshake, isForeignOrigin, type Refusal, refuse } from "./handshake.ts";
+import { TOO_MANY } from "./registrar.ts";
 import type { Route } from "./route.ts";
 import { splitTarget } from "./route-path.ts";
 import { seat } from "./seating.ts";
@@ -68,7 +69,7 @@ export async function upgrade(
   if (refusal !== null) return turnAway(refusal);
 
   const group = addressGroup(address);
-  const seating = manager.seats.take(group);
+  const seating = manager.registrar.seats.take(group);
   if (seating !== "taken") return turnAway(seating === "full" ? RETRY_LATER : TOO_MANY_REQUESTS);
 
   let admission: Admission | null = null;
@@ -83,12 +84,12 @@ export async function upgrade(
     webSocket = accept(knock, address);
   } finally {
     if (webSocket === null) {
-      manager.seats.free(group);
-      if (admission !== null) manager.unreserve(admission.principal?.id, admission.id);
+      manager.registrar.seats.free(group);
+      if (admission !== null) manager.registrar.unreserve(admission.principal?.id, admission.id);
     }
   }
   if (webSocket === null) return;
-  seat(webSocket, manager.seats, group);
+  seat(webSocket, manager.registrar.seats, group);
   if (admission.hasPlace) run(manager, webSocket, knock, admission);
   else webSocket.close(CloseCode.tooManyConnections, TOO_MANY);
 }
@@ -125,7 +126,7 @@ async function admit(
   const { principal } = verdict;
   if (principal === null) return { principal, id, hasPlace: true };
   if (!admits(principal)) return FORBIDDEN;
-  return { principal, id, hasPlace: await manager.reserve(principal.id, id) };
+  return { principal, id, hasPlace: await manager.registrar.reserve(principal.id, id) };
 }
 
 /** Answers the handshake. null: the client has gone. */
@@ -146,7 +147,7 @@ function run(
   { principal, id }: Admission,
 ): void {
   const identity = principal === null ? {} : { principal };
-  const connection = manager.accept(webSocket, identity, route.terms, id);
+  const connection = manager.registrar.register(webSocket, identity, route.terms, id);
   const query = new URLSearchParams(splitTarget(request).query);
   const context: Context = { params, query, request, principal };
   const report = (error: unknown, stage: string): void => manager.reportError(error, stage);
