@@ -40,8 +40,6 @@ export async function authenticate(
   const late = (): void =>
     giveUp.abort(new Error(`Authentication took more than ${timeoutMs} ms.`));
   socket.once("close", gone);
-  // Only a stream that is being read notices that its peer has gone. What comes is kept for `ws`.
-  socket.read(0);
   const timer = setTimeout(late, timeoutMs);
   try {
     const { token } = extractToken(request);

@@ -59,6 +59,7 @@ export class LocalInstance implements ConnectionHost, Instance, PresenceObserver
   readonly #userLimit: UserLimit | null;
   /** Connections whose id its caller chose; the others' ids tell where they are. */
   readonly #claimed: WeakSet<ServerConnection> = new WeakSet();
+  readonly #departed: WeakSet<ServerConnection> = new WeakSet();
   #started = false;
 
   constructor(options: InstanceOptions, observer: InstanceObserver) {
@@ -171,6 +172,7 @@ export class LocalInstance implements ConnectionHost, Instance, PresenceObserver
 
   closing(connection: ServerConnection, _info: CloseInfo, dropped: boolean): void {
     if (!this.registry.remove(connection)) return;
+    this.#departed.add(connection);
     for (const room of connection.rooms) this.#background(this.#left(connection, room, dropped));
     if (connection.userId !== undefined) {
       this.#background(this.presence.disconnected(connection.userId, dropped));
@@ -182,7 +184,8 @@ export class LocalInstance implements ConnectionHost, Instance, PresenceObserver
   }
 
   closed(connection: ServerConnection, info: CloseInfo): void {
-    this.#observer.disconnected(connection, info);
+    // One that was never registered (it came too late) has not disconnected either.
+    if (this.#departed.has(connection)) this.#observer.disconnected(connection, info);
   }
 
   // Messages

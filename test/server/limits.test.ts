@@ -1,4 +1,7 @@
+import { once } from "node:events";
 import { readFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { describe, expect, test } from "vitest";
 import { CloseCode, memoryBackplane } from "../../src/index.ts";
 import { ConnectionManager } from "../../src/server/connection-manager.ts";
@@ -136,6 +139,29 @@ describe("connections of one user", () => {
     await one.connect("alice");
     await one.manager.stop();
     await two.connect("alice");
+  });
+
+  test("give their place back if the client went while its handshake was answered", async () => {
+    const server = await start({ limits: { maxConnectionsPerUser: 1, maxConnections: 1 } });
+    const leaving = createServer();
+    const handled = new Promise<void>((resolve) => {
+      leaving.on("upgrade", (request, socket, head) => {
+        socket.destroy();
+        socket.on("close", () => {
+          server.router.handleUpgrade(request, socket, head);
+          resolve();
+        });
+      });
+    });
+    leaving.listen(0, "127.0.0.1");
+    await once(leaving, "listening");
+    dispose(() => leaving.close());
+    const client = await RawClient.connect((leaving.address() as AddressInfo).port);
+    client.write(handshake("/?user=alice"));
+    await handled;
+    await client.closed();
+    const { connection } = await server.connect("alice");
+    expect(connection.state).toBe("open");
   });
 
   test("may replace the oldest instead, on whatever instance that is", async () => {

@@ -98,9 +98,16 @@ test("while it drains new connections are refused: 503 before the upgrade, 1012 
   await expect(Client.connect(`${url}/?user=late`)).rejects.toThrow("503");
   const { socket, client, dispose } = await foreignSocket();
   onDispose(dispose);
-  expect(manager.connect(socket).state).not.toBe("open");
+  const connection = manager.connect(socket);
+  let disconnects = 0;
+  manager.on("disconnect", () => disconnects++);
+  const ended = new Promise((resolve) => connection.on("close", resolve));
+  expect(connection.state).not.toBe("open");
   expect((await client.closed()).code).toBe(1012);
+  await ended;
   await stopped;
+  // Alice's alone: who was never connected does not disconnect.
+  expect(disconnects).toBe(1);
   await expect(Client.connect(`${url}/?user=later`)).rejects.toThrow("503");
 });
 
