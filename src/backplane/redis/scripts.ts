@@ -100,6 +100,6 @@ export async function inTime<T>(call: Promise<T>): Promise<T> {
 }
 
 /** Whether Redis itself answered with an error (that begins with `code`). */
-function isReply(error: unknown, code = ""): error is ErrorReply {
+export function isReply(error: unknown, code = ""): error is ErrorReply {
   return error instanceof ErrorReply && error.message.startsWith(code);
 }

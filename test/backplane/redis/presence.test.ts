@@ -243,6 +243,7 @@ test("users of a dead instance who are elsewhere by then are not told gone", asy
 test("a write of a connection that was given up harms nobody when it turns up late", async () => {
   const { port } = await startRedis();
   const a = await join(port, "a");
+  await a.presence.online("somebody", ENTRY);
   const redis = await look(port);
   await redis.configSet("slowlog-log-slower-than", "0");
   await a.presence.online("alice", ENTRY);
