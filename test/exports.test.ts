@@ -88,6 +88,7 @@ const EXPORTS: Record<string, string[]> = {
     "type TrustedKeyOptions",
   ],
   "./fastify": ["default", "roomcast", "type RoomcastDecorator", "type RoomcastPluginOptions"],
+  "./redis": ["redisBackplane", "type RedisBackplaneOptions"],
 };
 
 interface Entry {

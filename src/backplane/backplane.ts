@@ -1,6 +1,6 @@
 import type { Broker, BrokerStatus, Channel, Packet } from "./broker.ts";
 import type { HistoryStore } from "./history-store.ts";
-import type { PresenceStore } from "./presence-store.ts";
+import type { PresenceStore, Transition } from "./presence-store.ts";
 
 /**
  * What carries messages and shared state between instances. All instances that are attached to the
@@ -24,10 +24,24 @@ export interface Instance {
 
   /** The backplane was lost or found again. MUST NOT throw. */
   statusChanged(status: BrokerStatus): void;
+
+  /** The rooms a user is in as a user, as far as this instance knows: for a service that has lost them. */
+  roomsAsUser(user: string): Iterable<string>;
+
+  /**
+   * The cluster changed, not by a call of this instance's: it cleared away an instance that is gone, or was
+   * itself taken for gone and is back. MUST NOT throw.
+   */
+  raise(transition: Transition): void;
+
+  /** Something about the service that people should know, and the stage it happened in. MUST NOT throw. */
+  report(error: unknown, stage: string): void;
 }
 
 /** One instance's part in the cluster. */
 export interface Attachment {
+  /** What the cluster runs on: "memory", "redis", or a name of your own. */
+  readonly kind: string;
   readonly broker: Broker;
   readonly presence: PresenceStore;
   readonly history: HistoryStore;

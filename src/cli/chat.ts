@@ -1,3 +1,4 @@
+import { BackplaneUnavailableError } from "../protocol/errors.ts";
 import { quote } from "../protocol/names.ts";
 import type { Connection } from "../server/connection.ts";
 import type { ConnectionManager } from "../server/connection-manager.ts";
@@ -70,12 +71,22 @@ async function join(
   await connection.join(room);
   // Refused, and told so.
   if (!connection.rooms.has(room)) return;
+  await connection.send({ type: "joined", room, users: await listUsers(manager, room) });
+}
+
+/** While the backplane is away: those of this instance. */
+async function listUsers(manager: ConnectionManager, room: string): Promise<string[]> {
   const users: string[] = [];
-  for await (const user of manager.presence.roomUsers(room)) {
-    users.push(user);
-    if (users.length === MAX_LISTED_USERS) break;
+  try {
+    for await (const user of manager.presence.roomUsers(room)) {
+      users.push(user);
+      if (users.length === MAX_LISTED_USERS) break;
+    }
+    return users;
+  } catch (error) {
+    if (!(error instanceof BackplaneUnavailableError)) throw error;
+    return manager.roomUsers(room).slice(0, MAX_LISTED_USERS);
   }
-  await connection.send({ type: "joined", room, users });
 }
 
 async function leave(connection: Connection, room: string): Promise<void> {
@@ -99,8 +110,10 @@ async function history(
     });
     await connection.send({ type: "history", room, ...toJson(page) });
   } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    await refuse(connection, "bad_position", error.message);
+    if (error instanceof RangeError) await refuse(connection, "bad_position", error.message);
+    else if (error instanceof BackplaneUnavailableError) {
+      await refuse(connection, "unavailable", "The history is away. Try again later.");
+    } else throw error;
   }
 }
 

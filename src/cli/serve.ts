@@ -4,6 +4,7 @@ import { pino } from "pino";
 import { ConfigurationError } from "../protocol/errors.ts";
 import { ConnectionManager } from "../server/connection-manager.ts";
 import { WebSocketRouter } from "../server/router.ts";
+import { backplaneFor } from "./backplane.ts";
 import { chatHandler } from "./chat.ts";
 import { makeHttpHandler } from "./http.ts";
 import { identifyBy } from "./identity.ts";
@@ -16,7 +17,7 @@ export { SERVE_HELP };
 /** The ready-made server. Resolves when it listens; ends the process when it was told to stop. */
 export async function serve(args: readonly string[]): Promise<void> {
   const options = readServeOptions(args, process.env);
-  const manager = makeManager(options);
+  const manager = await makeManager(options);
   const router = new WebSocketRouter(manager, {
     authenticate: await identifyBy(options.jwt),
     trustProxy: options.trustProxy,
@@ -34,8 +35,12 @@ export async function serve(args: readonly string[]): Promise<void> {
   console.log(`Roomcast is listening on ${urlOf(server, options.host)} (stop with Ctrl-C)`);
 }
 
-function makeManager({ config, messagesPerSecond }: ServeOptions): ConnectionManager {
+async function makeManager({
+  config,
+  messagesPerSecond,
+}: ServeOptions): Promise<ConnectionManager> {
   return new ConnectionManager({
+    backplane: await backplaneFor(config),
     config,
     limits: { messagesPerSecond },
     rooms: {

@@ -37,6 +37,17 @@ export class Reservations {
     if (places.size === 0) this.#byUser.delete(user);
   }
 
+  holds(user: string, connection: string): boolean {
+    return this.#byUser.get(user)?.has(connection) ?? false;
+  }
+
+  /** Every place, those of a user oldest first. */
+  *entries(): Generator<{ readonly user: string; readonly connection: string }> {
+    for (const [user, places] of this.#byUser) {
+      for (const connection of places.keys()) yield { user, connection };
+    }
+  }
+
   /** Gives back all places of an instance. */
   releaseAll(instance: string): void {
     for (const [user, places] of this.#byUser) {

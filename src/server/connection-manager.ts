@@ -4,6 +4,7 @@ import { memoryBackplane } from "../backplane/memory/memory-backplane.ts";
 import type { Transition } from "../backplane/presence-store.ts";
 import { CloseCode, checkClose } from "../protocol/close-codes.ts";
 import { resolveConfig, type WebSocketConfig } from "../protocol/config.ts";
+import { BackplaneUnavailableError } from "../protocol/errors.ts";
 import { checkName } from "../protocol/names.ts";
 import type { Message } from "../protocol/payload.ts";
 import type { Connection, Delivery, IncomingMessage } from "./connection.ts";
@@ -317,8 +318,9 @@ export class ConnectionManager {
       local_connections: this.#registry.connections.size,
       local_users: this.#registry.userCount,
       local_rooms: this.#registry.roomCount,
-      global_online_users: await this.#instance.presence.onlineCount(),
-      redis_connected: false,
+      global_online_users: await this.#onlineCount(),
+      redis_connected:
+        this.#instance.backplane === "redis" && this.#instance.status === "connected",
     };
   }
 
@@ -349,6 +351,16 @@ export class ConnectionManager {
 
   get #registry(): LocalInstance["registry"] {
     return this.#instance.registry;
+  }
+
+  /** Those of this instance while the backplane is away: they are all it can be sure of. */
+  async #onlineCount(): Promise<number> {
+    try {
+      return await this.#instance.presence.onlineCount();
+    } catch (error) {
+      if (!(error instanceof BackplaneUnavailableError)) throw error;
+      return this.#registry.userCount;
+    }
   }
 
   async #start(): Promise<void> {

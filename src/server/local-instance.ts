@@ -71,6 +71,11 @@ export class LocalInstance implements ConnectionHost, Instance, PresenceObserver
     this.presence = new PresenceTracker(this.#attachment.presence, options.offlineGraceMs, this);
   }
 
+  /** What the cluster runs on. */
+  get backplane(): string {
+    return this.#attachment.kind;
+  }
+
   /** "connected" only between `start` and `stop`. */
   get status(): BrokerStatus {
     return this.#started ? this.#attachment.broker.status : "degraded";
@@ -248,6 +253,10 @@ export class LocalInstance implements ConnectionHost, Instance, PresenceObserver
     this.#observer.changed(transition);
   }
 
+  roomsAsUser(user: string): Iterable<string> {
+    return this.presence.roomsAsUser(user);
+  }
+
   joinedAsUser(user: string, room: string): void {
     for (const connection of this.registry.ofUser(user).items) {
       this.#background(this.join(connection, room));
@@ -319,11 +328,19 @@ export class LocalInstance implements ConnectionHost, Instance, PresenceObserver
     }
   }
 
-  /** The other instance that holds, or held, a connection. */
+  /** The other instance that holds, or held, a connection; null too while nobody can tell. */
   async #holderOf(connectionId: string): Promise<string | null> {
-    const told = instanceOf(connectionId);
-    const holder = told ?? (await this.#attachment.presence.locate(connectionId));
+    const holder = instanceOf(connectionId) ?? (await this.#locate(connectionId));
     return holder === this.id ? null : holder;
+  }
+
+  async #locate(connectionId: string): Promise<string | null> {
+    try {
+      return await this.#attachment.presence.locate(connectionId);
+    } catch (error) {
+      if (error instanceof BackplaneUnavailableError) return null;
+      throw error;
+    }
   }
 
   #claim(connection: ServerConnection): void {

@@ -1,5 +1,6 @@
 import type { Instance } from "../../src/backplane/backplane.ts";
 import type { BrokerStatus, Channel, Packet } from "../../src/backplane/broker.ts";
+import type { Transition } from "../../src/backplane/presence-store.ts";
 
 /** An instance below the manager: keeps what its broker brings. Has one connection everywhere. */
 export class Recorder implements Instance {
@@ -7,6 +8,10 @@ export class Recorder implements Instance {
   readonly received: { channel: Channel; packet: Packet }[] = [];
   readonly statuses: BrokerStatus[] = [];
   readonly troubles: string[] = [];
+  /** What was raised without having been asked for. */
+  readonly raised: Transition[] = [];
+  /** What it knows of rooms joined as a user. */
+  readonly asUser: Map<string, string[]> = new Map();
   readonly #waiting: (() => void)[] = [];
 
   constructor(id: string) {
@@ -21,6 +26,20 @@ export class Recorder implements Instance {
 
   statusChanged(status: BrokerStatus): void {
     this.statuses.push(status);
+    this.#wake();
+  }
+
+  roomsAsUser(user: string): Iterable<string> {
+    return this.asUser.get(user) ?? [];
+  }
+
+  raise(transition: Transition): void {
+    this.raised.push(transition);
+    this.#wake();
+  }
+
+  report(error: unknown): void {
+    this.troubles.push(String(error));
     this.#wake();
   }
 

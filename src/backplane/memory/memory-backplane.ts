@@ -15,6 +15,7 @@ export function memoryBackplane(): Backplane {
     attach: (instance: Instance): Attachment => {
       const broker = new MemoryBroker(channels, instance);
       return {
+        kind: "memory",
         broker,
         history: new MemoryHistory(logs, broker),
         presence: new MemoryPresence(table, instance.id),

@@ -47,29 +47,39 @@ export class Scripts {
     return this.#run(script, keys, args, AS_BYTES);
   }
 
-  async #run(
+  /** Sends one command that needs no script. Rejects as `run` does. */
+  command(args: readonly string[]): Promise<unknown> {
+    return this.#call((client) => client.sendCommand(args));
+  }
+
+  #run(
     script: Script,
     keys: readonly string[],
     args: readonly (string | Buffer)[],
     options: typeof AS_BYTES | Record<string, never>,
   ): Promise<unknown> {
-    const client = this.#client();
-    if (client === null) {
-      throw new BackplaneUnavailableError("There is no connection to Redis.", "not-stored");
-    }
     const rest = [String(keys.length), ...keys, ...args];
-    return inTime(
+    return this.#call((client) =>
       client.sendCommand(["EVALSHA", script.sha, ...rest], options).catch((error) => {
         if (!isReply(error, "NOSCRIPT")) throw error;
         return client.sendCommand(["EVAL", script.lua, ...rest], options);
       }),
     );
   }
+
+  async #call(send: (client: Client) => Promise<unknown>): Promise<unknown> {
+    const client = this.#client();
+    if (client === null) {
+      throw new BackplaneUnavailableError("There is no connection to Redis.", "not-stored");
+    }
+    return inTime(send(client));
+  }
 }
 
 const AS_BYTES = { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } };
 
-async function inTime<T>(call: Promise<T>): Promise<T> {
+/** Waits for Redis no longer than any call may take. Rejects as `Scripts.run` does. */
+export async function inTime<T>(call: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => {

@@ -1,0 +1,4 @@
+export {
+  type RedisBackplaneOptions,
+  redisBackplane,
+} from "./backplane/redis/redis-backplane.ts";
