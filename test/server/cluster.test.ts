@@ -1,5 +1,7 @@
-import { expect, test } from "vitest";
-import { memoryBackplane } from "../../src/index.ts";
+import { setTimeout as wait } from "node:timers/promises";
+import { describe, expect, test } from "vitest";
+import { type Backplane, memoryBackplane } from "../../src/index.ts";
+import { redisBackplane } from "../../src/redis.ts";
 import { useDisposals } from "../support/disposals.ts";
 import { foreignSocket } from "../support/foreign-socket.ts";
 import {
@@ -7,19 +9,23 @@ import {
   type ManagerServerOptions,
   startManager,
 } from "../support/manager-server.ts";
+import { startRedisServer } from "../support/redis-server.ts";
 
 const onDispose = useDisposals();
 
-/** Two managers that share a backplane: a cluster in one process. */
-async function startTwo(
-  options: ManagerServerOptions = {},
-): Promise<{ here: ManagerServer; there: ManagerServer }> {
-  const backplane = memoryBackplane();
-  const here = await startManager({ backplane, instanceId: "here", ...options });
-  const there = await startManager({ backplane, instanceId: "there", ...options });
-  onDispose(here.dispose);
-  onDispose(there.dispose);
-  return { here, there };
+/** What makes a cluster, fresh for each test. */
+const CLUSTERS: Record<string, () => Promise<Backplane>> = {
+  memory: async () => memoryBackplane(),
+  Redis: async () => {
+    const { url, dispose } = await startRedisServer();
+    onDispose(dispose);
+    return redisBackplane({ url });
+  },
+};
+
+/** Waits for what another instance is doing. */
+async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await condition())) await wait(5);
 }
 
 async function collect(list: AsyncIterable<string>): Promise<string[]> {
@@ -28,222 +34,241 @@ async function collect(list: AsyncIterable<string>): Promise<string[]> {
   return items.sort();
 }
 
-test("a user with one device here and one there gets the message on both", async () => {
-  const { here, there } = await startTwo();
-  const one = await here.connect("alice");
-  const two = await there.connect("alice");
-  expect(await here.manager.sendToUser("alice", "hi")).toEqual({
-    scope: "cluster",
-    localRecipients: 1,
-  });
-  expect(await one.client.next()).toBe("hi");
-  expect(await two.client.next()).toBe("hi");
-});
+describe.each(Object.entries(CLUSTERS))("a cluster on %s", (_name, makeBackplane) => {
+  /** Two managers that share a backplane: a cluster in one process. */
+  async function startTwo(
+    options: ManagerServerOptions = {},
+  ): Promise<{ here: ManagerServer; there: ManagerServer }> {
+    const backplane = await makeBackplane();
+    const here = await startManager({ backplane, instanceId: "here", ...options });
+    onDispose(here.dispose);
+    const there = await startManager({ backplane, instanceId: "there", ...options });
+    onDispose(there.dispose);
+    return { here, there };
+  }
 
-test("rooms, broadcasts, exclusions and values are the same on every instance", async () => {
-  const { here, there } = await startTwo();
-  const a = await here.connect("alice");
-  const b = await there.connect("bob");
-  await a.connection.join("room");
-  await b.connection.join("room");
-  const { manager } = here;
-  await manager.broadcastToRoom("room", {}, { except: b.connection.id });
-  await manager.broadcastToRoom("room", [], { except: { users: ["alice"] } });
-  for (const value of [0, "", false, null, new Uint8Array([1])]) await manager.broadcast(value);
-  expect(await a.client.next()).toBe("{}");
-  expect(await b.client.next()).toBe("[]");
-  for (const { client } of [a, b]) {
-    for (const value of ["0", "", "false", "null", Buffer.from([1])]) {
-      expect(await client.next()).toEqual(value);
+  test("a user with one device here and one there gets the message on both", async () => {
+    const { here, there } = await startTwo();
+    const one = await here.connect("alice");
+    const two = await there.connect("alice");
+    expect(await here.manager.sendToUser("alice", "hi")).toEqual({
+      scope: "cluster",
+      localRecipients: 1,
+    });
+    expect(await one.client.next()).toBe("hi");
+    expect(await two.client.next()).toBe("hi");
+  });
+
+  test("rooms, broadcasts, exclusions and values are the same on every instance", async () => {
+    const { here, there } = await startTwo();
+    const a = await here.connect("alice");
+    const b = await there.connect("bob");
+    await a.connection.join("room");
+    await b.connection.join("room");
+    const { manager } = here;
+    await manager.broadcastToRoom("room", {}, { except: b.connection.id });
+    await manager.broadcastToRoom("room", [], { except: { users: ["alice"] } });
+    for (const value of [0, "", false, null, new Uint8Array([1])]) await manager.broadcast(value);
+    expect(await a.client.next()).toBe("{}");
+    expect(await b.client.next()).toBe("[]");
+    for (const { client } of [a, b]) {
+      for (const value of ["0", "", "false", "null", Buffer.from([1])]) {
+        expect(await client.next()).toEqual(value);
+      }
     }
-  }
-});
-
-test("each connection gets a message once, in one order everywhere, the sender's own too", async () => {
-  const { here, there } = await startTwo();
-  const members = [await here.connect("a"), await there.connect("b"), await there.connect("c")];
-  for (const { connection } of members) await connection.join("room");
-  for (let i = 0; i < 100; i++) {
-    void here.manager.broadcastToRoom("room", `here ${i}`);
-    void there.manager.broadcastToRoom("room", `there ${i}`);
-    if (i % 10 === 0) await new Promise((resolve) => setImmediate(resolve));
-  }
-  const seen: string[][] = [];
-  for (const { client } of members) {
-    const messages: string[] = [];
-    for (let i = 0; i < 200; i++) messages.push(String(await client.next()));
-    seen.push(messages);
-  }
-  expect(seen[1]).toEqual(seen[0]);
-  expect(seen[2]).toEqual(seen[0]);
-  expect(new Set(seen[0]).size).toBe(200);
-});
-
-test("a topic is published from anywhere, to those in the room of its name", async () => {
-  const { here, there } = await startTwo();
-  const { client, connection } = await there.connect("alice");
-  await connection.join("performance:alerts");
-  const alerts = here.manager.topic("performance:alerts");
-  expect(await alerts.publish({ level: "high" })).toEqual({
-    scope: "cluster",
-    localRecipients: 0,
   });
-  expect(await client.nextJson()).toEqual({ level: "high" });
-  expect(() => here.manager.topic("{}")).toThrow(RangeError);
-});
 
-test("one of two devices disconnects: the user stays online and in the other's rooms", async () => {
-  const { here, there } = await startTwo();
-  const log: string[] = [];
-  for (const { manager } of [here, there]) {
-    for (const event of ["online", "offline", "join", "leave"] as const) {
-      manager.on(event, ({ user }) => log.push(`${event} ${user} on ${manager.instanceId}`));
+  test("each connection gets a message once, in one order everywhere, the sender's own too", async () => {
+    const { here, there } = await startTwo();
+    const members = [await here.connect("a"), await there.connect("b"), await there.connect("c")];
+    for (const { connection } of members) await connection.join("room");
+    for (let i = 0; i < 100; i++) {
+      void here.manager.broadcastToRoom("room", `here ${i}`);
+      void there.manager.broadcastToRoom("room", `there ${i}`);
+      if (i % 10 === 0) await new Promise((resolve) => setImmediate(resolve));
     }
-  }
-  const one = await here.connect("alice");
-  const two = await there.connect("alice");
-  await one.connection.join("room");
-  await two.connection.join("room");
-  const disconnected = new Promise((resolve) => here.manager.on("disconnect", resolve));
-  await one.client.close();
-  await disconnected;
-  expect(await here.manager.presence.isOnline("alice")).toBe(true);
-  expect(await collect(here.manager.presence.roomUsers("room"))).toEqual(["alice"]);
-  expect((await here.manager.presence.get("alice")).instances).toMatchObject([
-    { instance: "there" },
-  ]);
-  const offline = new Promise((resolve) => there.manager.on("offline", resolve));
-  await two.client.close();
-  await offline;
-  expect(log).toEqual([
-    "online alice on here",
-    "join alice on here",
-    "leave alice on there",
-    "offline alice on there",
-  ]);
-  expect(await collect(here.manager.presence.online())).toEqual([]);
-  expect(await collect(here.manager.presence.userRooms("alice"))).toEqual([]);
-});
-
-test("a connection is reached by its id from any instance", async () => {
-  const { here, there } = await startTwo();
-  const { client, connection } = await there.connect("alice");
-  const { manager } = here;
-  expect(await manager.send(connection.id, "made here")).toEqual({
-    scope: "cluster",
-    localRecipients: 0,
+    const seen: string[][] = [];
+    for (const { client } of members) {
+      const messages: string[] = [];
+      for (let i = 0; i < 200; i++) messages.push(String(await client.next()));
+      seen.push(messages);
+    }
+    expect(seen[1]).toEqual(seen[0]);
+    expect(seen[2]).toEqual(seen[0]);
+    expect(new Set(seen[0]).size).toBe(200);
   });
-  expect(await client.next()).toBe("made here");
-  expect(await manager.joinRoom(connection.id, "room")).toBe(true);
-  await manager.broadcastToRoom("room", "in the room");
-  expect(await client.next()).toBe("in the room");
-  expect(await manager.leaveRoom(connection.id, "room")).toBe(true);
-  expect([...connection.rooms]).toEqual([]);
-  await manager.disconnect(connection.id, { code: 4000, reason: "kicked" });
-  expect(await client.closed()).toEqual({ code: 4000, reason: "kicked" });
-});
 
-test("an id the application chose is found on any instance, and replaced from any", async () => {
-  const { here, there } = await startTwo();
-  const first = await foreignSocket();
-  const second = await foreignSocket();
-  onDispose(first.dispose);
-  onDispose(second.dispose);
-  there.manager.connect(first.socket, { id: "chosen" });
-  await here.manager.send("chosen", "from here");
-  expect(await first.client.next()).toBe("from here");
-  here.manager.connect(second.socket, { id: "chosen" });
-  expect(await first.client.closed()).toEqual({ code: 4409, reason: "replaced" });
-  await there.manager.send("chosen", "from there");
-  expect(await second.client.next()).toBe("from there");
-  await second.client.close();
-  expect(here.manager.count()).toBe(0);
-  expect((await there.manager.send("chosen", "gone")).localRecipients).toBe(0);
-});
-
-test("a user joins a room as a user on every instance, for connections yet to come", async () => {
-  const { here, there } = await startTwo();
-  const one = await there.connect("alice");
-  expect(await here.manager.joinRoom({ userId: "alice" }, "vip")).toBe(true);
-  expect([...one.connection.rooms]).toEqual(["vip"]);
-  const two = await here.connect("alice");
-  await here.manager.broadcastToRoom("vip", "hi");
-  expect(await one.client.next()).toBe("hi");
-  expect(await two.client.next()).toBe("hi");
-  expect(await collect(here.manager.presence.roomUsers("vip"))).toEqual(["alice"]);
-  expect(await here.manager.leaveRoom({ userId: "alice" }, "vip")).toBe(true);
-  expect(one.connection.rooms.size + two.connection.rooms.size).toBe(0);
-});
-
-test("disconnectUser closes every connection of the user", async () => {
-  const { here, there } = await startTwo({ offlineGraceMs: 60_000 });
-  const one = await here.connect("alice");
-  const two = await there.connect("alice");
-  const bob = await there.connect("bob");
-  await here.manager.disconnectUser("alice", { code: 4401, reason: "revoked" });
-  expect(await one.client.closed()).toEqual({ code: 4401, reason: "revoked" });
-  expect(await two.client.closed()).toEqual({ code: 4401, reason: "revoked" });
-  expect(await there.manager.presence.isOnline("alice")).toBe(false);
-  expect(bob.connection.state).toBe("open");
-});
-
-test("an instance that stops takes its users with it and nobody else's", async () => {
-  const { here, there } = await startTwo();
-  await here.connect("alice");
-  await here.connect("bob");
-  const staying = await there.connect("bob");
-  await staying.connection.join("room");
-  await here.manager.stop();
-  expect(await collect(there.manager.presence.online())).toEqual(["bob"]);
-  await there.manager.broadcastToRoom("room", "still here");
-  expect(await staying.client.next()).toBe("still here");
-  expect((await there.manager.health()).global_online_users).toBe(1);
-});
-
-test("an instance that stops has its rooms told who left with it", async () => {
-  const { here, there } = await startTwo({ rooms: { "*": { announce: true } } });
-  const watcher = await there.connect("watcher");
-  const leaving = await here.connect("alice");
-  await watcher.connection.join("room");
-  await leaving.connection.join("room");
-  await here.manager.stop();
-  expect(await watcher.client.nextOfType("user_left")).toEqual({
-    type: "user_left",
-    user_id: "alice",
-    room: "room",
+  test("a topic is published from anywhere, to those in the room of its name", async () => {
+    const { here, there } = await startTwo();
+    const { client, connection } = await there.connect("alice");
+    await connection.join("performance:alerts");
+    const alerts = here.manager.topic("performance:alerts");
+    expect(await alerts.publish({ level: "high" })).toEqual({
+      scope: "cluster",
+      localRecipients: 0,
+    });
+    expect(await client.nextJson()).toEqual({ level: "high" });
+    expect(() => here.manager.topic("{}")).toThrow(RangeError);
   });
-});
 
-test("a room tells who comes and goes, once for each user in the cluster, where its policy says so", async () => {
-  const { here, there } = await startTwo({ rooms: { "chat:*": { announce: true } } });
-  const watcher = await here.connect("watcher");
-  await watcher.connection.join("chat:1");
-  await watcher.connection.join("quiet");
-  const one = await here.connect("alice");
-  const two = await there.connect("alice");
-  for (const { connection } of [one, two]) {
-    await connection.join("chat:1");
-    await connection.join("quiet");
-  }
-  // Announcements go out in the turn after the change.
-  await new Promise((resolve) => setImmediate(resolve));
-  await one.connection.leave("chat:1");
-  await two.connection.leave("chat:1");
-  await new Promise((resolve) => setImmediate(resolve));
-  await here.manager.broadcast({ type: "end" });
-  const seen: unknown[] = [];
-  for (let message = await watcher.client.nextJson(); message.type !== "end"; ) {
-    seen.push(message);
-    message = await watcher.client.nextJson();
-  }
-  expect(seen).toEqual([
-    { type: "user_joined", user_id: "watcher", room: "chat:1" },
-    { type: "user_joined", user_id: "alice", room: "chat:1" },
-    { type: "user_left", user_id: "alice", room: "chat:1" },
-  ]);
-  expect(await one.client.nextJson()).toEqual({
-    type: "user_joined",
-    user_id: "alice",
-    room: "chat:1",
+  test("one of two devices disconnects: the user stays online and in the other's rooms", async () => {
+    const { here, there } = await startTwo();
+    const log: string[] = [];
+    for (const { manager } of [here, there]) {
+      for (const event of ["online", "offline", "join", "leave"] as const) {
+        manager.on(event, ({ user }) => log.push(`${event} ${user} on ${manager.instanceId}`));
+      }
+    }
+    const one = await here.connect("alice");
+    const two = await there.connect("alice");
+    await one.connection.join("room");
+    await two.connection.join("room");
+    const disconnected = new Promise((resolve) => here.manager.on("disconnect", resolve));
+    await one.client.close();
+    await disconnected;
+    expect(await here.manager.presence.isOnline("alice")).toBe(true);
+    expect(await collect(here.manager.presence.roomUsers("room"))).toEqual(["alice"]);
+    expect((await here.manager.presence.get("alice")).instances).toMatchObject([
+      { instance: "there" },
+    ]);
+    const offline = new Promise((resolve) => there.manager.on("offline", resolve));
+    await two.client.close();
+    await offline;
+    expect(log).toEqual([
+      "online alice on here",
+      "join alice on here",
+      "leave alice on there",
+      "offline alice on there",
+    ]);
+    expect(await collect(here.manager.presence.online())).toEqual([]);
+    expect(await collect(here.manager.presence.userRooms("alice"))).toEqual([]);
+  });
+
+  test("a connection is reached by its id from any instance", async () => {
+    const { here, there } = await startTwo();
+    const { client, connection } = await there.connect("alice");
+    const { manager } = here;
+    expect(await manager.send(connection.id, "made here")).toEqual({
+      scope: "cluster",
+      localRecipients: 0,
+    });
+    expect(await client.next()).toBe("made here");
+    expect(await manager.joinRoom(connection.id, "room")).toBe(true);
+    await until(async () => (await manager.presence.roomUserCount("room")) === 1);
+    await manager.broadcastToRoom("room", "in the room");
+    expect(await client.next()).toBe("in the room");
+    expect(await manager.leaveRoom(connection.id, "room")).toBe(true);
+    await until(() => connection.rooms.size === 0);
+    await manager.disconnect(connection.id, { code: 4000, reason: "kicked" });
+    expect(await client.closed()).toEqual({ code: 4000, reason: "kicked" });
+  });
+
+  test("an id the application chose is found on any instance, and replaced from any", async () => {
+    const { here, there } = await startTwo();
+    const first = await foreignSocket();
+    const second = await foreignSocket();
+    onDispose(first.dispose);
+    onDispose(second.dispose);
+    there.manager.connect(first.socket, { id: "chosen" });
+    await here.manager.send("chosen", "from here");
+    expect(await first.client.next()).toBe("from here");
+    here.manager.connect(second.socket, { id: "chosen" });
+    expect(await first.client.closed()).toEqual({ code: 4409, reason: "replaced" });
+    await there.manager.send("chosen", "from there");
+    expect(await second.client.next()).toBe("from there");
+    await second.client.close();
+    expect(here.manager.count()).toBe(0);
+    expect((await there.manager.send("chosen", "gone")).localRecipients).toBe(0);
+  });
+
+  test("a user joins a room as a user on every instance, for connections yet to come", async () => {
+    const { here, there } = await startTwo();
+    const one = await there.connect("alice");
+    await until(() => there.manager.presence.isOnline("alice"));
+    expect(await here.manager.joinRoom({ userId: "alice" }, "vip")).toBe(true);
+    const two = await here.connect("alice");
+    await until(() => one.connection.rooms.has("vip") && two.connection.rooms.has("vip"));
+    for (const { manager } of [here, there]) {
+      await until(async () => (await collect(manager.presence.roomUsers("vip"))).length === 1);
+    }
+    await here.manager.broadcastToRoom("vip", "hi");
+    expect(await one.client.next()).toBe("hi");
+    expect(await two.client.next()).toBe("hi");
+    expect(await collect(here.manager.presence.roomUsers("vip"))).toEqual(["alice"]);
+    expect(await here.manager.leaveRoom({ userId: "alice" }, "vip")).toBe(true);
+    await until(() => one.connection.rooms.size + two.connection.rooms.size === 0);
+  });
+
+  test("disconnectUser closes every connection of the user", async () => {
+    const { here, there } = await startTwo({ offlineGraceMs: 60_000 });
+    const one = await here.connect("alice");
+    const two = await there.connect("alice");
+    const bob = await there.connect("bob");
+    await here.manager.disconnectUser("alice", { code: 4401, reason: "revoked" });
+    expect(await one.client.closed()).toEqual({ code: 4401, reason: "revoked" });
+    expect(await two.client.closed()).toEqual({ code: 4401, reason: "revoked" });
+    expect(await there.manager.presence.isOnline("alice")).toBe(false);
+    expect(bob.connection.state).toBe("open");
+  });
+
+  test("an instance that stops takes its users with it and nobody else's", async () => {
+    const { here, there } = await startTwo();
+    await here.connect("alice");
+    await here.connect("bob");
+    const staying = await there.connect("bob");
+    await staying.connection.join("room");
+    await here.manager.stop();
+    expect(await collect(there.manager.presence.online())).toEqual(["bob"]);
+    await there.manager.broadcastToRoom("room", "still here");
+    expect(await staying.client.next()).toBe("still here");
+    expect((await there.manager.health()).global_online_users).toBe(1);
+  });
+
+  test("an instance that stops has its rooms told who left with it", async () => {
+    const { here, there } = await startTwo({ rooms: { "*": { announce: true } } });
+    const watcher = await there.connect("watcher");
+    const leaving = await here.connect("alice");
+    await watcher.connection.join("room");
+    await leaving.connection.join("room");
+    await here.manager.stop();
+    expect(await watcher.client.nextOfType("user_left")).toEqual({
+      type: "user_left",
+      user_id: "alice",
+      room: "room",
+    });
+  });
+
+  test("a room tells who comes and goes, once for each user in the cluster, where its policy says so", async () => {
+    const { here, there } = await startTwo({ rooms: { "chat:*": { announce: true } } });
+    const watcher = await here.connect("watcher");
+    await watcher.connection.join("chat:1");
+    await watcher.connection.join("quiet");
+    const one = await here.connect("alice");
+    const two = await there.connect("alice");
+    for (const { connection } of [one, two]) {
+      await connection.join("chat:1");
+      await connection.join("quiet");
+    }
+    // Announcements go out in the turn after the change.
+    await new Promise((resolve) => setImmediate(resolve));
+    await one.connection.leave("chat:1");
+    await two.connection.leave("chat:1");
+    await new Promise((resolve) => setImmediate(resolve));
+    await here.manager.broadcast({ type: "end" });
+    const seen: unknown[] = [];
+    for (let message = await watcher.client.nextJson(); message.type !== "end"; ) {
+      seen.push(message);
+      message = await watcher.client.nextJson();
+    }
+    expect(seen).toEqual([
+      { type: "user_joined", user_id: "watcher", room: "chat:1" },
+      { type: "user_joined", user_id: "alice", room: "chat:1" },
+      { type: "user_left", user_id: "alice", room: "chat:1" },
+    ]);
+    expect(await one.client.nextJson()).toEqual({
+      type: "user_joined",
+      user_id: "alice",
+      room: "chat:1",
+    });
   });
 });
