@@ -10,7 +10,7 @@ import { isLoopbackHost } from "./loopback.ts";
 export const SERVE_HELP = `Usage: roomcast serve [options]
 
 Runs a WebSocket server at /ws with a chat page at / and an HTTP API at /api. Without further services it
-keeps everything in memory. Without JWT_SECRET or JWKS_URL it is for trying out: clients choose their own
+keeps everything in memory; with REDIS_URL several servers are one. Without JWT_SECRET or JWKS_URL it is for trying out: clients choose their own
 names (/ws?user=alice).
 
 Options (and the environment variables of the same meaning, which keep secrets out of process lists):
@@ -29,6 +29,7 @@ Options (and the environment variables of the same meaning, which keep secrets o
                                             no limit. Default 50
   --trust-proxy <list>    ROOMCAST_TRUST_PROXY
                                             Addresses and subnets of proxies whose X-Forwarded-For holds
+  --workers <number>                        Processes on one port; more than one need REDIS_URL. Default 1
   --insecure                                Allow an address that others can reach although nobody is
                                             authenticated
   --help                                    Show this
@@ -49,6 +50,8 @@ export interface ServeOptions {
   /** null: what is for operators is open to this machine alone. */
   readonly apiKey: string | null;
   readonly messagesPerSecond: number | null;
+  /** Processes that share the port. */
+  readonly workers: number;
   readonly trustProxy: readonly string[];
 }
 
@@ -63,21 +66,25 @@ const OPTIONS = {
   "api-key": { type: "string" },
   "rate-limit": { type: "string" },
   "trust-proxy": { type: "string" },
+  workers: { type: "string" },
   insecure: { type: "boolean" },
 } as const;
 
 const PORT = wholeNumber("PORT", 8000, 0, 65_535);
 const RATE_LIMIT = optional(wholeNumber("ROOMCAST_RATE_LIMIT", 50, 1, 1_000_000), 50);
+const WORKERS = wholeNumber("--workers", 1, 1, 256);
 const MIN_KEY_LENGTH = 16;
 
 /** @throws ConfigurationError naming the flag or variable, its value and what is allowed. */
 export function readServeOptions(args: readonly string[], env: NodeJS.ProcessEnv): ServeOptions {
   const flags = parseFlags("serve", args, OPTIONS);
   const jwt = readJwtSettings(flags, env);
+  const config = loadConfig(env);
   return {
     port: readFlagOrSetting(flags, env, "port", PORT),
     host: readHost(flags, env, jwt !== null),
-    config: loadConfig(env),
+    config,
+    workers: readWorkers(flags, config),
     jwt,
     origins: readOrigins(flags, env),
     apiKey: readApiKey(flags, env),
@@ -92,6 +99,15 @@ function readHost(flags: Flags, env: NodeJS.ProcessEnv, authenticated: boolean):
   throw new ConfigurationError(
     `HOST is ${quote(host)}, which others can reach, but nobody is authenticated. Set JWT_SECRET or ` +
       "JWKS_URL, use a loopback address such as 127.0.0.1, or --insecure if that is what you want.",
+  );
+}
+
+function readWorkers(flags: Flags, { redisUrl }: WebSocketConfig): number {
+  const workers = readFlagOrSetting(flags, {}, "workers", WORKERS);
+  if (workers === 1 || redisUrl !== null) return workers;
+  throw new ConfigurationError(
+    `--workers is ${workers}, but processes share rooms and users only through Redis. Set REDIS_URL, such as ` +
+      "redis://localhost:6379, or leave --workers out.",
   );
 }
 

@@ -1,3 +1,4 @@
+import cluster from "node:cluster";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { pino } from "pino";
@@ -11,12 +12,17 @@ import { identifyBy } from "./identity.ts";
 import { OperatorGuard } from "./operator-guard.ts";
 import { authorizeByRoomClaim } from "./room-claim.ts";
 import { readServeOptions, SERVE_HELP, type ServeOptions } from "./serve-options.ts";
+import { runWorkers, whenToldToStop } from "./workers.ts";
 
 export { SERVE_HELP };
 
 /** The ready-made server. Resolves when it listens; ends the process when it was told to stop. */
 export async function serve(args: readonly string[]): Promise<void> {
   const options = readServeOptions(args, process.env);
+  if (options.workers > 1 && cluster.isPrimary) {
+    announce(options, await runWorkers(options.workers));
+    return;
+  }
   const manager = await makeManager(options);
   const router = new WebSocketRouter(manager, {
     authenticate: await identifyBy(options.jwt),
@@ -28,11 +34,17 @@ export async function serve(args: readonly string[]): Promise<void> {
   router.attach(server);
   await manager.start();
   await listen(server, options);
-  stopOnSignals(manager, server);
-  if (options.jwt === null) {
+  stopWhenTold(manager, server);
+  if (cluster.isPrimary) announce(options, (server.address() as AddressInfo).port);
+}
+
+function announce({ jwt, host }: ServeOptions, port: number): void {
+  if (jwt === null) {
     console.log("Development mode: nobody is authenticated, clients choose their own names.");
   }
-  console.log(`Roomcast is listening on ${urlOf(server, options.host)} (stop with Ctrl-C)`);
+  const shown = host === "127.0.0.1" || host === "::1" ? "localhost" : host;
+  const url = `http://${shown.includes(":") ? `[${shown}]` : shown}:${port}`;
+  console.log(`Roomcast is listening on ${url} (stop with Ctrl-C)`);
 }
 
 async function makeManager({
@@ -89,19 +101,10 @@ function explain(error: NodeJS.ErrnoException, port: number, host: string): Erro
   }
 }
 
-function urlOf(server: Server, host: string): string {
-  const { port } = server.address() as AddressInfo;
-  const shown = host === "127.0.0.1" || host === "::1" ? "localhost" : host;
-  return `http://${shown.includes(":") ? `[${shown}]` : shown}:${port}`;
-}
-
-/** The first signal drains, a second one ends the process at once. */
-function stopOnSignals(manager: ConnectionManager, server: Server): void {
-  let stopping = false;
-  const onSignal = (signal: NodeJS.Signals): void => {
-    if (stopping) process.exit(1);
-    stopping = true;
-    console.log(`${signal}: saying goodbye to ${manager.connectionCount} connections.`);
+/** The first time it is told to, the server drains; the second time the process ends at once. */
+function stopWhenTold(manager: ConnectionManager, server: Server): void {
+  const begin = (why: string): void => {
+    console.log(`${why}: saying goodbye to ${manager.connectionCount} connections.`);
     stop(manager, server).then(
       () => process.exit(0),
       (error) => {
@@ -110,8 +113,7 @@ function stopOnSignals(manager: ConnectionManager, server: Server): void {
       },
     );
   };
-  process.on("SIGTERM", onSignal);
-  process.on("SIGINT", onSignal);
+  whenToldToStop(begin, () => process.exit(1));
 }
 
 async function stop(manager: ConnectionManager, server: Server): Promise<void> {
