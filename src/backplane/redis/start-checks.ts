@@ -46,10 +46,10 @@ export function explain(error: unknown, prefix: string): unknown {
   if (isReply(error, "NOAUTH")) {
     return say("Redis wants a password: set it in the URL, redis://:password@host.");
   }
-  if (isReply(error, "NOPERM")) {
+  if (isReply(error, "NOPERM") || isReply(error, "ERR The user executing the script can't")) {
     return say(
       `The Redis user lacks a permission: ${error.message} It needs ` +
-        `~${prefix}* &${prefix}* +@read +@write +@pubsub +@scripting +@connection +info.`,
+        `~${prefix}* &${prefix}* +@read +@write +@pubsub +@scripting +@connection +info +time.`,
     );
   }
   return error;
