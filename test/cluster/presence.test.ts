@@ -133,6 +133,9 @@ test("Redis away for longer than a lease and back: nobody who stayed is told gon
   for (const one of [a, b]) await one.printed(/status degraded/);
   await wait(LEASE_MS * 2);
   for (const client of [alice, bob]) await stillWorks(client);
+  alice.send("say room");
+  expect(await alice.next()).toBe("said");
+  expect(await alice.next()).toBe("done say room");
   server.cont();
   for (const one of [a, b]) await one.printed(/status degraded[\s\S]*status healthy/);
   await until(() => manager.status === "healthy");
@@ -150,6 +153,9 @@ test("Redis away for longer than a lease and back: nobody who stayed is told gon
   expect(await collect(manager.presence.userRooms("alice"))).toEqual(["room"]);
   expect(departures(a.lines, b.lines, events)).toEqual([]);
   for (const client of [alice, bob]) await stillWorks(client);
+  bob.send("say room");
+  expect(await alice.next()).toBe("said");
+  expect(await bob.next()).toBe("said");
 });
 
 test("FLUSHALL and SCRIPT FLUSH: presence is whole again within a heartbeat, in silence", async () => {

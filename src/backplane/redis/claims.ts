@@ -79,7 +79,7 @@ export class Claims {
 
   /** Writes all of them again. */
   async register(): Promise<void> {
-    await pipelined(this.#own, AT_A_TIME, (id) => this.#claim(id));
+    await pipelined(this.#own, AT_A_TIME, (id) => this.#lease.insist(() => this.#claim(id)));
   }
 
   /** Takes back what an incarnation claimed. */

@@ -181,6 +181,13 @@ export class Lease {
     }
   }
 
+  /** Does a write that rejects if it is fenced: what follows would be so too. */
+  async insist<T>(run: () => Promise<T | null>): Promise<T> {
+    const answer = await run();
+    if (answer !== null) return answer;
+    throw new BackplaneUnavailableError("The lease ended meanwhile.", "not-stored");
+  }
+
   async #beat(): Promise<void> {
     const before = this.#incarnation;
     let beat = await this.#send();

@@ -1,4 +1,3 @@
-import { BackplaneUnavailableError } from "../../protocol/errors.ts";
 import { type Keys, ONLINE, type Place } from "./keys.ts";
 import { type Lease, LIVENESS } from "./lease.ts";
 import { batches, pipelined } from "./pipeline.ts";
@@ -180,10 +179,7 @@ export class Memberships {
     done: (entry: Entry, changed: boolean) => void,
   ): Promise<void> {
     await pipelined(batches(entries, BATCH), AT_A_TIME, async (batch) => {
-      const answers = await write(batch);
-      if (answers === null) {
-        throw new BackplaneUnavailableError("The lease ended meanwhile.", "not-stored");
-      }
+      const answers = await this.#lease.insist(() => write(batch));
       batch.forEach((entry, index) => {
         done(entry, answers[index] ?? false);
       });

@@ -10,7 +10,10 @@ const AT_A_TIME = 200;
 export class Owed {
   readonly #writes: Map<string, () => Promise<unknown>> = new Map();
 
-  /** `write` makes Redis agree with this instance on the subject. It MUST be safe to repeat. */
+  /**
+   * `write` makes Redis agree with this instance on the subject, or answers null if it was fenced. It
+   * MUST be safe to repeat.
+   */
   add(subject: string, write: () => Promise<unknown>): void {
     this.#writes.set(subject, write);
   }
@@ -27,8 +30,8 @@ export class Owed {
   /** Makes up for all. What fails stays owed; rejects then. */
   async settleAll(): Promise<void> {
     await pipelined([...this.#writes], AT_A_TIME, async ([subject, write]) => {
-      await write();
-      if (this.#writes.get(subject) === write) this.#writes.delete(subject);
+      const done = await write();
+      if (done !== null && this.#writes.get(subject) === write) this.#writes.delete(subject);
     });
   }
 

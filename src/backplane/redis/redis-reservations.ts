@@ -97,7 +97,7 @@ export class RedisReservations {
   /** Writes all of them again. Nobody loses a place by that: they were granted. */
   async register(): Promise<void> {
     await pipelined(this.#own.entries(), AT_A_TIME, ({ user, connection }) =>
-      this.#reserve(user, connection, GRANTED),
+      this.#lease.insist(() => this.#reserve(user, connection, GRANTED)),
     );
   }
 
