@@ -4,6 +4,7 @@ import type { HistoryEntry, HistoryPage } from "../backplane/history-store.ts";
 import { isBefore, parsePosition } from "../history/position.ts";
 import { Ring } from "../history/ring.ts";
 import { BackplaneUnavailableError } from "../protocol/errors.ts";
+import type { Link } from "../protocol/roomcast-v1.ts";
 
 /** Entries in one read while catching up. */
 const PAGE = 200;
@@ -147,7 +148,7 @@ export class Feed {
     throw new BackplaneUnavailableError("The log could not be read yet.", "not-stored");
   }
 
-  #advance(packet: MessagePacket, { id, prev }: { id: string; prev: string }): number {
+  #advance(packet: MessagePacket, { id, prev }: Link): number {
     this.#last = id;
     const { message, except } = packet;
     this.#ring.push({ id, prev, message, except, size: message.data.length });
@@ -189,11 +190,14 @@ export class Feed {
     for (let since = this.#last; since !== null; ) {
       const page = await this.#host.read(since, PAGE);
       if (this.#closed) return;
-      const [first] = page.entries;
-      const linked = first === undefined ? page.end === since : first.prev === since;
-      if (!linked) return await this.#lose();
-      for (const entry of page.entries) this.#deliver(entry);
-      if (page.next === undefined) return;
+      for (const entry of page.entries) {
+        if (entry.prev !== this.#last) return await this.#lose();
+        this.#deliver(entry);
+      }
+      if (page.next === undefined) {
+        if (page.entries.length === 0 && page.end !== this.#last) await this.#lose();
+        return;
+      }
       since = page.next;
     }
     // Nothing was ever known: the log begins here for us.
@@ -206,21 +210,25 @@ export class Feed {
   async #lose(): Promise<void> {
     const { entries, end } = await this.#host.tail(this.#depth, RING_BYTES);
     if (this.#closed) return;
+    const live = this.#held?.flatMap(({ link }) => link ?? []) ?? [];
     const known = entries.findLastIndex(({ id }) => this.#ring.has(id) || id === this.#last);
-    const unseen = known === -1 ? this.#newer(entries) : entries.slice(known + 1);
-    const [live] = this.#held?.flatMap(({ link }) => link ?? []) ?? [];
-    // What is on its way to us is new as well.
-    this.#begin(unseen[0]?.prev ?? live?.prev ?? end);
-    for (const entry of unseen) this.#deliver(entry);
+    const unseen = entries.slice(known === -1 ? this.#firstNew(entries, live) : known + 1);
+    this.#begin(unseen[0]?.prev ?? live[0]?.prev ?? end);
+    for (const entry of unseen) {
+      if (entry.prev !== this.#last) this.#begin(entry.prev);
+      this.#deliver(entry);
+    }
   }
 
-  /** Those that were written after the last message, by their clocks. */
-  #newer(entries: readonly HistoryEntry[]): readonly HistoryEntry[] {
+  /** The first entry that came after the last message, by their clocks, or that is on its way to us. */
+  #firstNew(entries: readonly HistoryEntry[], live: readonly Link[]): number {
     const last = this.#last === null ? null : parsePosition(this.#last);
-    return entries.filter(({ id }) => {
+    const first = entries.findIndex(({ id }) => {
       const position = parsePosition(id);
-      return last !== null && position !== null && isBefore(last, position);
+      const isNewer = last !== null && position !== null && isBefore(last, position);
+      return isNewer || live.some((link) => link.id === id);
     });
+    return first === -1 ? entries.length : first;
   }
 
   #deliver({ id, prev, message, except }: HistoryEntry): void {
@@ -237,7 +245,8 @@ export class Feed {
 
   /** Goes on from a position that nothing leads to. */
   #begin(position: string): void {
-    this.shed();
+    this.#ring.cut();
+    this.#loaded = false;
     this.#last = position;
     this.#host.gap();
   }
@@ -250,7 +259,9 @@ export class Feed {
     const recent = start === null ? [] : (this.#ring.after(start) ?? []);
     // Where what was read and what is here meet.
     const joint = entries.findIndex(({ id }) => id === (start ?? this.#last));
-    const before = entries.slice(0, joint + 1);
+    let first = joint;
+    while (first > 0 && entries[first]?.prev === entries[first - 1]?.id) first--;
+    const before = joint === -1 ? [] : entries.slice(first, joint + 1);
     this.#loaded = true;
     this.#ring.clear();
     for (const entry of before) this.#ring.push({ ...entry, size: entry.message.data.length });

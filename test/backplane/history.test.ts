@@ -78,8 +78,8 @@ test("entries that somebody else wrote are passed over", async () => {
   const client = createClient({ url: server.url });
   await client.connect();
   onDispose(() => client.destroy());
-  await client.xAdd("ws:log:a", "1-1", { hello: "world" });
-  await client.xAdd("ws:log:a", "1-2", { prev: "0", nonce: "n", packet: "\u0000garbage" });
+  await client.xAdd("ws:log:room:a", "1-1", { hello: "world" });
+  await client.xAdd("ws:log:room:a", "1-2", { prev: "0", nonce: "n", packet: "\u0000garbage" });
   const { id } = await history.append("room:a", packet, policy);
   const { entries } = await history.read("room:a", "0", 10);
   expect(entries.at(-1)?.id).toBe(id);
