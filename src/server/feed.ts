@@ -50,6 +50,7 @@ export class Feed {
   #held: MessagePacket[] | null = [];
   #heldBytes = 0;
   #working: Promise<void> | null = null;
+  #again = false;
   /** Whether the ring has everything a resume may ask for. */
   #loaded = false;
   #loading: Promise<void> | null = null;
@@ -115,6 +116,8 @@ export class Feed {
   check(): void {
     this.heardAt = performance.now();
     this.#held ??= [];
+    // What is being read may be older than what made somebody ask.
+    this.#again = this.#working !== null;
     this.#working ??= this.#catchUp().finally(() => {
       this.#working = null;
       // Something may have shown itself to be missing at the very end.
@@ -169,7 +172,10 @@ export class Feed {
   async #catchUp(): Promise<void> {
     while (!this.#closed && this.#held !== null) {
       try {
-        await this.#readOn();
+        do {
+          this.#again = false;
+          await this.#readOn();
+        } while (this.#again && !this.#closed);
         for (const packet of this.#release()) this.receive(packet);
       } catch (error) {
         this.#host.failed(error);
