@@ -200,8 +200,11 @@ test("600 random histories on Redis: what is recovered is complete, what can be 
           model.endKey = null;
       }
     }
-    feed.check();
-    await feed.prepare(feed.position ?? "0");
+    // The first look may find messages on their way that the log has lost again since.
+    for (let i = 0; i < 2; i++) {
+      feed.check();
+      await feed.prepare(feed.position ?? "0");
+    }
     expect(feed.position).toBe(model.end);
     checkTold(told);
     if (!damaged) expect(told.map((one) => (one === GAP ? GAP : one.id))).toEqual(all.slice(1));
