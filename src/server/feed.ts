@@ -153,6 +153,7 @@ export class Feed {
 
   #advance(packet: MessagePacket, { id, prev }: Link): number {
     this.#last = id;
+    if (this.#ring.has(id)) return 0;
     const { message, except } = packet;
     this.#ring.push({ id, prev, message, except, size: message.data.length });
     this.#host.resized();
@@ -217,9 +218,15 @@ export class Feed {
     const { entries, end } = await this.#host.tail(this.#depth, RING_BYTES);
     if (this.#closed) return;
     const live = this.#held?.flatMap(({ link }) => link ?? []) ?? [];
+    const [first] = live;
+    if (first !== undefined && !entries.some(({ id }) => id === first.id)) {
+      // It was in the log, and what came before it was lost with it.
+      this.#begin(first.prev);
+      return;
+    }
     const known = entries.findLastIndex(({ id }) => this.#ring.has(id) || id === this.#last);
     const unseen = entries.slice(known === -1 ? this.#firstNew(entries, live) : known + 1);
-    this.#begin(unseen[0]?.prev ?? live[0]?.prev ?? end);
+    this.#begin(unseen[0]?.prev ?? end);
     for (const entry of unseen) {
       if (entry.prev !== this.#last) this.#begin(entry.prev);
       this.#deliver(entry);
