@@ -1,4 +1,4 @@
-import type { Keys } from "./keys.ts";
+import type { BucketKeys } from "./bucket-keys.ts";
 import { instanceOf, type Lease, LIVENESS } from "./lease.ts";
 import type { Owed } from "./owed.ts";
 import { pipelined } from "./pipeline.ts";
@@ -41,12 +41,12 @@ return holder and alive(holder) and redis.call('HGET', KEYS[3], holder) or ''
 /** Connection ids that their callers chose, so that they can be found from every instance. */
 export class Claims {
   readonly #scripts: Scripts;
-  readonly #keys: Keys;
+  readonly #keys: BucketKeys;
   readonly #lease: Lease;
   readonly #owed: Owed;
   readonly #own: Set<string> = new Set();
 
-  constructor(scripts: Scripts, keys: Keys, lease: Lease, owed: Owed) {
+  constructor(scripts: Scripts, keys: BucketKeys, lease: Lease, owed: Owed) {
     this.#scripts = scripts;
     this.#keys = keys;
     this.#lease = lease;

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { BackplaneUnavailableError } from "../../protocol/errors.ts";
-import type { Keys } from "./keys.ts";
+import type { BucketKeys } from "./bucket-keys.ts";
 import { defineScript, isReply, type Script, type Scripts } from "./scripts.ts";
 
 /** How long after a lease ended it is looked whether it really has, in milliseconds. */
@@ -96,7 +96,7 @@ export interface LeaseEvents {
 export class Lease {
   readonly leaseMs: number;
   readonly #scripts: Scripts;
-  readonly #keys: Keys;
+  readonly #keys: BucketKeys;
   readonly #instanceId: string;
   readonly #events: LeaseEvents;
   #incarnation: string = newIncarnation();
@@ -108,7 +108,7 @@ export class Lease {
 
   constructor(
     scripts: Scripts,
-    keys: Keys,
+    keys: BucketKeys,
     instanceId: string,
     leaseMs: number,
     events: LeaseEvents,

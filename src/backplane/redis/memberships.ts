@@ -1,4 +1,4 @@
-import { type Keys, ONLINE, type Place } from "./keys.ts";
+import { type BucketKeys, ONLINE, type Place } from "./bucket-keys.ts";
 import { type Lease, LIVENESS } from "./lease.ts";
 import { batches, pipelined } from "./pipeline.ts";
 import { readPage, scan } from "./scan.ts";
@@ -97,10 +97,10 @@ return 1
  */
 export class Memberships {
   readonly #scripts: Scripts;
-  readonly #keys: Keys;
+  readonly #keys: BucketKeys;
   readonly #lease: Lease;
 
-  constructor(scripts: Scripts, keys: Keys, lease: Lease) {
+  constructor(scripts: Scripts, keys: BucketKeys, lease: Lease) {
     this.#scripts = scripts;
     this.#keys = keys;
     this.#lease = lease;

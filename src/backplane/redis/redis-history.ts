@@ -24,7 +24,7 @@ import { decodePacket } from "./wire.ts";
  */
 const APPEND = defineScript(`
 -- KEYS: log, log end
--- ARGV: packet, nonce, max length, log's ttl (ms), end's ttl (ms), channel
+-- ARGV: packet, nonce, max length, log's ttl (ms), end's ttl (ms), channel, command that publishes
 local prev = redis.call('GET', KEYS[2])
 if not prev then
   local newest = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
@@ -34,7 +34,7 @@ local id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[3], '*', 'prev', prev
 local position = id .. '~' .. ARGV[2]
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
 redis.call('SET', KEYS[2], position, 'PX', ARGV[5])
-redis.pcall('PUBLISH', ARGV[6], ARGV[1])
+redis.pcall(ARGV[7], ARGV[6], ARGV[1])
 return position
 `);
 
@@ -65,13 +65,14 @@ export class RedisHistory implements HistoryStore {
     policy: HistoryPolicy,
   ): Promise<Publication & { readonly id: string }> {
     const keys = [this.#keys.log(room), this.#keys.logEnd(room)];
+    const verb = this.#keys.sharded ? "SPUBLISH" : "PUBLISH";
     const nonce = randomBytes(6).toString("base64url");
     const { maxLength, ttlMs } = policy;
     const limits = [maxLength, ttlMs, ttlMs * END_OUTLIVES].map(String);
     const { reply, publication } = await this.#broker.publishStored(
       `room:${room}`,
       packet,
-      (channel, bytes) => this.#scripts.run(APPEND, keys, [bytes, nonce, ...limits, channel]),
+      (channel, bytes) => this.#scripts.run(APPEND, keys, [bytes, nonce, ...limits, channel, verb]),
     );
     if (typeof reply !== "string") {
       throw new BackplaneUnavailableError("Redis gave an answer nobody understands.", "unknown");

@@ -1,9 +1,9 @@
 import { BackplaneUnavailableError } from "../../protocol/errors.ts";
 import type { Instance } from "../backplane.ts";
 import type { Transition } from "../presence-store.ts";
+import { type BucketKeys, ONLINE } from "./bucket-keys.ts";
 import { Claims } from "./claims.ts";
 import { Holdings } from "./holdings.ts";
-import { type Keys, ONLINE } from "./keys.ts";
 import { Lease } from "./lease.ts";
 import { type Entry, Memberships, StillAlive } from "./memberships.ts";
 import { Owed } from "./owed.ts";
@@ -31,7 +31,7 @@ export class Registration {
   readonly lease: Lease;
   readonly claims: Claims;
   readonly reservations: RedisReservations;
-  readonly #keys: Keys;
+  readonly #keys: BucketKeys;
   readonly #instance: Instance;
   readonly #memberships: Memberships;
   readonly #roomsAsUser: RoomsAsUser;
@@ -41,7 +41,7 @@ export class Registration {
   #rebuild: Rebuild | null = null;
   #catchingUp: Promise<void> | null = null;
 
-  constructor(scripts: Scripts, keys: Keys, instance: Instance, leaseMs: number) {
+  constructor(scripts: Scripts, keys: BucketKeys, instance: Instance, leaseMs: number) {
     this.#keys = keys;
     this.#instance = instance;
     this.lease = new Lease(scripts, keys, instance.id, leaseMs, {

@@ -1,4 +1,4 @@
-import type { Keys } from "./keys.ts";
+import type { BucketKeys } from "./bucket-keys.ts";
 import { LIVENESS } from "./lease.ts";
 import { defineScript, type Scripts } from "./scripts.ts";
 
@@ -18,10 +18,10 @@ return 0
 /** The rooms that users are in as users, in Redis. They end with the user's being online. */
 export class RoomsAsUser {
   readonly #scripts: Scripts;
-  readonly #keys: Keys;
+  readonly #keys: BucketKeys;
   readonly #leaseMs: string;
 
-  constructor(scripts: Scripts, keys: Keys, leaseMs: number) {
+  constructor(scripts: Scripts, keys: BucketKeys, leaseMs: number) {
     this.#scripts = scripts;
     this.#keys = keys;
     this.#leaseMs = String(leaseMs);
