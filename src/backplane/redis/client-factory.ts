@@ -42,6 +42,8 @@ export function clientFactory(location: RedisLocation, instanceId: string): Clie
     disableOfflineQueue: true,
     commandsQueueMaxLength: 100_000,
     maintNotifications: "disabled" as const,
+    // A timer for each command would cost more than the command; `Scripts` and the watchdog have deadlines.
+    commandOptions: { timeout: 0 },
   };
   const socket = {
     connectTimeout: 3000,
