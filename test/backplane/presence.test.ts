@@ -3,7 +3,6 @@ import { redisBackplane } from "../../src/backplane/redis/redis-backplane.ts";
 import { testPresenceStore } from "../contracts/presence-store.ts";
 import { useDisposals } from "../support/disposals.ts";
 import { Recorder } from "../support/recorder.ts";
-import { useRedisCluster } from "../support/redis-cluster.ts";
 import { startRedisServer } from "../support/redis-server.ts";
 
 const onDispose = useDisposals();
@@ -19,20 +18,6 @@ testPresenceStore("Redis", async () => {
   return {
     join: async (id) => {
       const attachment = redisBackplane({ url }).attach(new Recorder(id));
-      onDispose(() => attachment.stop());
-      await attachment.start();
-      return attachment.presence;
-    },
-  };
-});
-
-const cluster = useRedisCluster();
-
-testPresenceStore("Redis Cluster", async () => {
-  const backplane = redisBackplane(cluster());
-  return {
-    join: async (id) => {
-      const attachment = backplane.attach(new Recorder(id));
       onDispose(() => attachment.stop());
       await attachment.start();
       return attachment.presence;

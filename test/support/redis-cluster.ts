@@ -1,6 +1,5 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { createClient } from "@redis/client";
-import { afterAll, beforeAll } from "vitest";
 import type { Client } from "../../src/backplane/redis/connection.ts";
 import { freePort } from "./free-port.ts";
 import { type RedisServer, startRedisServer } from "./redis-server.ts";
@@ -24,6 +23,8 @@ export interface RedisCluster {
   /** The primaries at the start, each with a third of the slots. */
   readonly primaries: readonly ClusterNode[];
   readonly replicas: readonly ClusterNode[];
+  /** The node that holds the slot by now. */
+  holder(slot: number): Promise<ClusterNode>;
   /**
    * Moves a slot with all that lies in it from one primary to another, as `redis-cli --cluster reshard`
    * does. `midway` is called when it is being moved, and everything has been.
@@ -35,20 +36,6 @@ export interface RedisCluster {
     midway?: () => Promise<void>,
   ): Promise<void>;
   dispose(): Promise<void>;
-}
-
-/**
- * One Cluster for all tests of a file, since it takes seconds to start. Answers where it is, with a prefix of
- * its own each time: clusters of instances that know nothing of each other.
- */
-export function useRedisCluster(): () => { cluster: readonly string[]; prefix: string } {
-  let cluster: RedisCluster | undefined;
-  let uses = 0;
-  beforeAll(async () => {
-    cluster = await startRedisCluster();
-  });
-  afterAll(() => cluster?.dispose());
-  return () => ({ cluster: cluster?.urls ?? [], prefix: `test-${++uses}:` });
 }
 
 export interface RedisClusterOptions {
@@ -82,6 +69,7 @@ export async function startRedisCluster(options: RedisClusterOptions = {}): Prom
     urls: nodes.map(({ server }) => server.url),
     primaries,
     replicas,
+    holder: (slot) => holder(slot, nodes),
     move: (slot, from, to, midway) => move(slot, from, to, nodes, midway),
     dispose: async () => {
       for (const { client } of nodes) client.destroy();
@@ -155,4 +143,24 @@ async function move(
   await midway();
   const others = nodes.filter((node) => node !== to && node !== from && node.client.isReady);
   for (const node of [to, from, ...others]) await setSlot(node, "NODE", to.id).catch(() => {});
+}
+
+async function holder(slot: number, nodes: readonly ClusterNode[]): Promise<ClusterNode> {
+  for (;;) {
+    for (const node of nodes) {
+      if (node.client.isReady && (await holds(node.client, slot))) return node;
+    }
+    await wait(20);
+  }
+}
+
+/** Whether the node itself, being a primary, says that the slot is its own. */
+async function holds(client: Client, slot: number): Promise<boolean> {
+  const nodes = String(await client.sendCommand(["CLUSTER", "NODES"]));
+  const own = nodes.split("\n").find((line) => line.includes("myself,master"));
+  const ranges = own?.trim().split(" ").slice(8) ?? [];
+  return ranges.some((range) => {
+    const [first, last = first] = range.split("-").map(Number);
+    return first !== undefined && last !== undefined && first <= slot && slot <= last;
+  });
 }

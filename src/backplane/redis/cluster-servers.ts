@@ -1,5 +1,4 @@
 import { setTimeout as wait } from "node:timers/promises";
-import { ConnectionFailedError } from "../../protocol/errors.ts";
 import type { Channel } from "../broker.ts";
 import type { Address, ClientFactory } from "./client-factory.ts";
 import { nameOf, type Primary, readMap } from "./cluster-map.ts";
@@ -109,9 +108,7 @@ export class ClusterServers implements Servers {
         failures.push(error);
       }
     }
-    const cause = failures.length === 1 ? failures[0] : new AggregateError(failures);
-    const failure = new ConnectionFailedError("No node of the Redis Cluster answers.", { cause });
-    this.#events.trouble(failure);
+    for (const failure of failures) this.#events.trouble(failure);
   }
 
   /** Whom to ask: who knows something new, then who is there, then who was named at the start. */

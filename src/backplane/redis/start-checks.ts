@@ -17,14 +17,9 @@ export async function checkServer(client: Client, sharded: boolean): Promise<Con
   if (version !== undefined && Number.parseInt(version, 10) < OLDEST) {
     throw new ConfigurationError(`Redis is ${version}, but must be 7.0 or newer (or Valkey 7.2).`);
   }
-  const inCluster = info.get("cluster_enabled") ?? (sharded ? "1" : "0");
-  if (inCluster === "1" && !sharded) {
+  if (info.get("cluster_enabled") === "1" && !sharded) {
     const what = "This Redis is a node of a Cluster";
     throw new ConfigurationError(`${what}: name some of its nodes with the option cluster.`);
-  }
-  if (inCluster === "0" && sharded) {
-    const what = "This Redis is no node of a Cluster";
-    throw new ConfigurationError(`${what}: name it with the option url.`);
   }
   const policy = info.get("maxmemory_policy");
   if (policy === undefined || policy === "noeviction") return [];
