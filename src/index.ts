@@ -41,6 +41,7 @@ export type {
   Topic,
 } from "./server/manager-options.ts";
 export type { Presence } from "./server/presence.ts";
+export type { PresenceChange } from "./server/presence-watch.ts";
 export type { HistoryOptions, RoomOptions, RoomPolicies } from "./server/room-policy.ts";
 export type { RouteOptions } from "./server/route.ts";
 export type { Params } from "./server/route-path.ts";

@@ -46,6 +46,7 @@ const EXPORTS: Record<string, string[]> = {
     "type Message",
     "type Params",
     "type Presence",
+    "type PresenceChange",
     "type Principal",
     "type ReadOptions",
     "type ReadResult",

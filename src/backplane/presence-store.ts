@@ -21,6 +21,14 @@ export interface Transition {
   readonly room?: string;
 }
 
+/** Who is told of users who come and go. Neither may throw. */
+export interface PresenceWatcher {
+  /** A user came or went, on whatever instance; may be said again of one who is there, or gone, already. */
+  changed(user: string, present: boolean): void;
+  /** Some changes may have been missed: whoever needs them all lists the users and compares. */
+  missed(): void;
+}
+
 /**
  * Who is where in the cluster. Each instance writes only its own entries, and only when it gains its
  * first or loses its last connection of a user (in a room), so writes are absolute and safe to repeat.
@@ -57,6 +65,13 @@ export interface PresenceStore {
   roomUsers(room: string): AsyncIterable<string>;
   roomUserCount(room: string): Promise<number>;
   userRooms(user: string): AsyncIterable<string>;
+
+  /**
+   * Tells of everybody who comes into the room or leaves it from the moment this resolves, in the order it
+   * happened; without a room, who comes online or goes offline. Resolves to what ends it. MUST NOT reject
+   * because the service is away: `missed` is called when it is back.
+   */
+  watch(room: string | undefined, watcher: PresenceWatcher): Promise<() => void>;
 
   /**
    * Brings the user into a room as a user, for all their connections, until they leave or are offline.

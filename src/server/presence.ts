@@ -5,6 +5,8 @@ import type {
   UserPresence,
 } from "../backplane/presence-store.ts";
 import { LocalPresence } from "../presence/local-presence.ts";
+import { checkName } from "../protocol/names.ts";
+import { type PresenceChange, PresenceWatch } from "./presence-watch.ts";
 
 /** Who is where in the whole cluster. Long lists are async iterators. */
 export interface Presence {
@@ -14,6 +16,12 @@ export interface Presence {
   roomUsers(room: string): AsyncIterable<string>;
   roomUserCount(room: string): Promise<number>;
   userRooms(user: string): AsyncIterable<string>;
+  /**
+   * Who is in the room, or without one, who is online: first a snapshot, then each change, whoever made it.
+   * A reader that falls behind is told what is true by then, not every step. While the backplane is away it
+   * stands still; afterwards it tells what happened meanwhile. Ends with the manager.
+   */
+  watch(room?: string): AsyncIterableIterator<PresenceChange>;
 }
 
 /** Who is told what the tracker finds out. None of these may throw. */
@@ -51,6 +59,7 @@ export class PresenceTracker implements Presence {
   readonly #asUser: Map<string, Set<string>> = new Map();
   /** The last write about a user in a place, so that each waits for the one before it. */
   readonly #writes: Map<string, Write> = new Map();
+  readonly #watches: Set<PresenceWatch> = new Set();
   #graceTimer: NodeJS.Timeout | null = null;
   #started = false;
 
@@ -69,6 +78,7 @@ export class PresenceTracker implements Presence {
   async stop(): Promise<void> {
     if (this.#graceTimer !== null) clearTimeout(this.#graceTimer);
     this.#graceTimer = null;
+    for (const watch of this.#watches) watch.end();
     await this.#settled(undefined);
     this.#started = false;
     this.#local.clear();
@@ -151,6 +161,23 @@ export class PresenceTracker implements Presence {
   async *userRooms(user: string): AsyncGenerator<string> {
     await this.#settled(undefined, user);
     yield* this.#store.userRooms(user);
+  }
+
+  async *watch(room?: string): AsyncGenerator<PresenceChange> {
+    if (room !== undefined) checkName("room", room);
+    const watch = new PresenceWatch(room, () =>
+      room === undefined ? this.online() : this.roomUsers(room),
+    );
+    this.#watches.add(watch);
+    const end = await this.#store.watch(room, watch);
+    try {
+      watch.missed();
+      for (let next = await watch.next(); next !== null; next = await watch.next()) yield next;
+    } finally {
+      watch.end();
+      end();
+      this.#watches.delete(watch);
+    }
   }
 
   /** Waits for writes that are under way, so that this instance reads what it has written. */

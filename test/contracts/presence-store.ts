@@ -1,5 +1,9 @@
 import { describe, expect, test } from "vitest";
-import type { PresenceStore, Transition } from "../../src/backplane/presence-store.ts";
+import type {
+  PresenceStore,
+  PresenceWatcher,
+  Transition,
+} from "../../src/backplane/presence-store.ts";
 
 /** Some instances of a cluster. */
 export interface PresenceFixture {
@@ -150,6 +154,45 @@ export function testPresenceStore(name: string, make: () => Promise<PresenceFixt
       expect(await there.locate("chosen")).toBe(null);
       expect((await there.reserve("alice", "three", LIMIT)).granted).toBe(true);
       expect(await there.offline("bob")).toBe(true);
+    });
+
+    test("a watcher is told of all who come and go, on whatever instance, in order", async () => {
+      const { here, there } = await two();
+      const told: string[] = [];
+      let wake = (): void => {};
+      const watcher = (of: string): PresenceWatcher => ({
+        changed: (user, present) => {
+          told.push(`${of} ${present ? "+" : "-"}${user}`);
+          wake();
+        },
+        missed: () => {},
+      });
+      const until = async (count: number): Promise<void> => {
+        while (told.length < count) {
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+          });
+        }
+      };
+      const ends = [
+        await there.watch(undefined, watcher("cluster")),
+        await there.watch("room", watcher("room")),
+      ];
+      for (const store of [here, there]) await store.online("alice", ENTRY);
+      await until(1);
+      for (const store of [here, there]) await store.enter("room", "alice");
+      await here.enter("other", "alice");
+      await until(2);
+      for (const store of [here, there]) await store.exit("room", "alice");
+      await until(3);
+      for (const store of [here, there]) await store.offline("alice");
+      await until(4);
+      expect(told).toEqual(["cluster +alice", "room +alice", "room -alice", "cluster -alice"]);
+      for (const end of ends) end();
+      await here.online("bob", ENTRY);
+      await here.enter("room", "bob");
+      expect(await there.isOnline("bob")).toBe(true);
+      expect(told).toHaveLength(4);
     });
 
     test("a chosen connection id belongs to who claimed it last", async () => {

@@ -3,6 +3,7 @@ import type {
   Arrival,
   PresenceEntry,
   PresenceStore,
+  PresenceWatcher,
   Transition,
   UserPresence,
 } from "../presence-store.ts";
@@ -21,6 +22,12 @@ export class MemoryPresenceTable {
   readonly claims: Map<string, string> = new Map();
   /** the places users hold */
   readonly reservations: Reservations = new Reservations();
+  /** room, or undefined for everyone online → who is told of changes */
+  readonly watchers: Map<string | undefined, Set<PresenceWatcher>> = new Map();
+
+  changed(room: string | undefined, user: string, present: boolean): void {
+    for (const watcher of this.watchers.get(room) ?? []) watcher.changed(user, present);
+  }
 }
 
 export class MemoryPresence implements PresenceStore {
@@ -35,8 +42,10 @@ export class MemoryPresence implements PresenceStore {
   async online(user: string, entry: PresenceEntry): Promise<Arrival> {
     const { online, asUser } = this.#table;
     const instances = online.get(user);
-    if (instances === undefined) online.set(user, new Map([[this.#instance, entry]]));
-    else instances.set(this.#instance, entry);
+    if (instances === undefined) {
+      online.set(user, new Map([[this.#instance, entry]]));
+      this.#table.changed(undefined, user, true);
+    } else instances.set(this.#instance, entry);
     return { first: instances === undefined, rooms: [...(asUser.get(user) ?? [])] };
   }
 
@@ -51,6 +60,7 @@ export class MemoryPresence implements PresenceStore {
     const first = instances.size === 0;
     instances.add(this.#instance);
     within(roomsOf, user, () => new Set<string>()).add(room);
+    if (first) this.#table.changed(room, user, true);
     return first;
   }
 
@@ -108,6 +118,16 @@ export class MemoryPresence implements PresenceStore {
     yield* [...(this.#table.roomsOf.get(user) ?? [])];
   }
 
+  async watch(room: string | undefined, watcher: PresenceWatcher): Promise<() => void> {
+    const { watchers } = this.#table;
+    within(watchers, room, () => new Set<PresenceWatcher>()).add(watcher);
+    return () => {
+      const others = watchers.get(room);
+      others?.delete(watcher);
+      if (others?.size === 0) watchers.delete(room);
+    };
+  }
+
   async joinAsUser(user: string, room: string): Promise<boolean> {
     const { online, asUser } = this.#table;
     if (!online.has(user)) return false;
@@ -154,6 +174,7 @@ export class MemoryPresence implements PresenceStore {
     if (instances.size > 0) return false;
     online.delete(user);
     asUser.delete(user);
+    this.#table.changed(undefined, user, false);
     return true;
   }
 
@@ -168,6 +189,7 @@ export class MemoryPresence implements PresenceStore {
     const others = roomsOf.get(user);
     others?.delete(room);
     if (others?.size === 0) roomsOf.delete(user);
+    this.#table.changed(room, user, false);
     return true;
   }
 }

@@ -21,10 +21,13 @@ export const ONLINE = "online";
  * are ever the same.
  */
 export class BucketKeys {
+  /** What publishes to a channel beside these keys. */
+  readonly publishCommand: "PUBLISH" | "SPUBLISH";
   readonly #prefix: string;
 
-  constructor(prefix: string) {
+  constructor(prefix: string, publishCommand: "PUBLISH" | "SPUBLISH") {
     this.#prefix = prefix;
+    this.publishCommand = publishCommand;
   }
 
   /**
@@ -90,6 +93,16 @@ export class BucketKeys {
   /** Set of the rooms a user is in as a user. */
   asUser(user: string): string {
     return this.asUserBase + user;
+  }
+
+  /** The channel on which it is told who comes to a place and goes. */
+  changes(place: Place): string {
+    return this.changesBase + place.name;
+  }
+
+  /** What `changes` begins with, for scripts. */
+  get changesBase(): string {
+    return `${this.#prefix}changes:`;
   }
 
   /** What `members` begins with, for scripts: incarnation, colon and place follow. */

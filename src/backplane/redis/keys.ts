@@ -30,7 +30,12 @@ export class Keys {
       buckets === undefined
         ? [prefix]
         : Array.from({ length: buckets }, (_, bucket) => `${prefix}{${bucket}}:`);
-    this.buckets = this.#prefixes.map((own) => new BucketKeys(own));
+    this.buckets = this.#prefixes.map((own) => new BucketKeys(own, this.publishCommand));
+  }
+
+  /** What publishes to a channel. */
+  get publishCommand(): "PUBLISH" | "SPUBLISH" {
+    return this.sharded ? "SPUBLISH" : "PUBLISH";
   }
 
   /** The number of the bucket of a room, user, instance or connection. */

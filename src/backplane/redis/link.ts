@@ -31,6 +31,8 @@ export class RedisLink implements Transport {
   readonly #keys: Keys;
   readonly #servers: Servers;
   readonly #interest: Interest;
+  /** Who takes what comes on channels that are not the broker's. */
+  readonly #listeners: Map<string, Set<(message: Buffer) => void>> = new Map();
 
   constructor(
     clients: ClientFactory,
@@ -46,7 +48,7 @@ export class RedisLink implements Transport {
     this.broker = new RedisBroker(instance, keys, incarnation, this);
     const shardEvents = {
       wanted: (shard: Shard) => this.#wantedOf(shard),
-      receive: (message: Buffer, channel: Buffer) => this.broker.receive(message, channel),
+      receive: (message: Buffer, channel: Buffer) => this.#receive(message, channel.toString()),
       joining: ({ buckets }: Shard, client: Client) => events.joining(client, buckets),
       changed: () => this.broker.transportChanged(),
       lost: () => this.broker.lost(),
@@ -71,6 +73,22 @@ export class RedisLink implements Transport {
   async stop(): Promise<void> {
     await this.#servers.stop();
     this.#interest.stop();
+  }
+
+  /**
+   * Takes what is published on a channel that is none of the broker's, until it is ended. Resolves as
+   * `subscribe` does. The listener MUST NOT throw.
+   */
+  async listen(channel: string, listener: (message: Buffer) => void): Promise<() => void> {
+    const listeners = this.#listeners.get(channel) ?? new Set();
+    this.#listeners.set(channel, listeners.add(listener));
+    await this.subscribe(channel);
+    return () => {
+      listeners.delete(listener);
+      if (listeners.size > 0) return;
+      this.#listeners.delete(channel);
+      this.unsubscribe(channel);
+    };
   }
 
   // For the broker
@@ -103,6 +121,12 @@ export class RedisLink implements Transport {
   failed(channel: string, reason: Error): void {
     if (isReply(reason, "MOVED")) this.#servers.misrouted(channel, reason);
     else this.#servers.of(channel)?.rebuild(reason);
+  }
+
+  #receive(message: Buffer, channel: string): void {
+    const listeners = this.#listeners.get(channel);
+    if (listeners === undefined) this.broker.receive(message, channel);
+    else for (const listener of listeners) listener(message);
   }
 
   *#wantedOf({ buckets }: Shard): Generator<string> {

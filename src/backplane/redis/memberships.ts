@@ -15,16 +15,19 @@ export interface Entry {
   readonly value: string;
 }
 
-/** `present` makes each transition count once: whoever adds to it or removes from it has made it. */
+/**
+ * `present` makes each transition count once: whoever adds to it or removes from it has made it. It is also
+ * published, in the order it was made; whoever may not publish is no worse off.
+ */
 const ENTER = defineScript(`
 -- KEYS: 1 instances, 2 cluster, 3 owners, 4 places of the incarnation; for each group: holders, present
--- ARGV: 1 lease (ms), 2 incarnation, 3 owner, 4 base of members;
---   for each group: place, 1 if watched, how many, and for each: member, value
+-- ARGV: 1 lease (ms), 2 incarnation, 3 owner, 4 base of members, 5 command that publishes,
+--   6 base of channels of changes; for each group: place, 1 if watched, how many, and for each: member, value
 -- Answers for each member 1 if it was nowhere else; nil if fenced
 ${LIVENESS}
 if not maywrite(ARGV[2], ARGV[3]) then return false end
 local came = {}
-local key, arg = 5, 5
+local key, arg = 5, 7
 while KEYS[key] do
   local place, watched, size = ARGV[arg], ARGV[arg + 1] == '1', tonumber(ARGV[arg + 2])
   local members = ARGV[4] .. ARGV[2] .. ':' .. place
@@ -34,6 +37,7 @@ while KEYS[key] do
   for _ = 1, size do
     redis.call('HSET', members, ARGV[arg], ARGV[arg + 1])
     came[#came + 1] = watched and redis.call('SADD', KEYS[key + 1], ARGV[arg]) or 0
+    if came[#came] == 1 then redis.pcall(ARGV[5], ARGV[6] .. place, '+' .. ARGV[arg]) end
     arg = arg + 2
   end
   key = key + 2
@@ -44,13 +48,14 @@ return came
 const EXIT = defineScript(`
 -- KEYS: 1 instances, 2 cluster, 3 owners, 4 places of the incarnation; for each group: holders, present
 -- ARGV: 1 lease (ms), 2 incarnation, 3 owner (empty: clears away a dead incarnation), 4 base of members,
---   5 base of rooms joined as a user; for each group: place, 1 if watched, how many, members
+--   5 command that publishes, 6 base of channels of changes, 7 base of rooms joined as a user;
+--   for each group: place, 1 if watched, how many, members
 -- Answers for each member 1 if it is nowhere now; nil if fenced
 ${LIVENESS}
 if not maywrite(ARGV[2], ARGV[3]) then return false end
 if ARGV[3] == '' then redis.call('ZADD', KEYS[1], 'XX', 0, ARGV[2]) end
 local went = {}
-local key, arg = 5, 6
+local key, arg = 5, 8
 while KEYS[key] do
   local place, watched, size = ARGV[arg], ARGV[arg + 1] == '1', tonumber(ARGV[arg + 2])
   local members = ARGV[4] .. ARGV[2] .. ':' .. place
@@ -67,7 +72,8 @@ while KEYS[key] do
       held = held or redis.call('HEXISTS', other, member) == 1
     end
     if watched and not held then gone = redis.call('SREM', KEYS[key + 1], member) end
-    if gone == 1 and place == '${ONLINE}' then redis.call('DEL', ARGV[5] .. member) end
+    if gone == 1 then redis.pcall(ARGV[5], ARGV[6] .. place, '-' .. member) end
+    if gone == 1 and place == '${ONLINE}' then redis.call('DEL', ARGV[7] .. member) end
     went[#went + 1] = gone
   end
   if redis.call('EXISTS', members) == 0 then
@@ -109,7 +115,7 @@ export class Memberships {
   /** Whether each member came to its place: nobody else held it. null: fenced. */
   async enter(entries: readonly Entry[]): Promise<boolean[] | null> {
     const { groupKeys, groupArgs } = this.#group(entries, ({ member, value }) => [member, value]);
-    const args = [...this.#lease.identity, this.#keys.membersBase, ...groupArgs];
+    const args = [...this.#lease.identity, ...this.#bases, ...groupArgs];
     return this.#write(ENTER, this.#lease.incarnation, groupKeys, args);
   }
 
@@ -164,13 +170,14 @@ export class Memberships {
     identity: readonly [lease: string, incarnation: string, owner: string],
   ): Promise<boolean[] | null> {
     const { groupKeys, groupArgs } = this.#group(entries, ({ member }) => [member]);
-    const { membersBase, asUserBase } = this.#keys;
-    return this.#write(EXIT, identity[1], groupKeys, [
-      ...identity,
-      membersBase,
-      asUserBase,
-      ...groupArgs,
-    ]);
+    const args = [...identity, ...this.#bases, this.#keys.asUserBase, ...groupArgs];
+    return this.#write(EXIT, identity[1], groupKeys, args);
+  }
+
+  /** Arguments of every script that writes. */
+  get #bases(): [members: string, publish: string, changes: string] {
+    const { membersBase, publishCommand, changesBase } = this.#keys;
+    return [membersBase, publishCommand, changesBase];
   }
 
   async #all(

@@ -67,7 +67,13 @@ class RedisAttachment implements Attachment {
     });
     const { broker, scripts } = this.#link;
     this.broker = broker;
-    this.presence = new RedisPresence(scripts, keys, instance, leaseMs);
+    this.presence = new RedisPresence(
+      scripts,
+      (channel, listener) => this.#link.listen(channel, listener),
+      keys,
+      instance,
+      leaseMs,
+    );
     this.history = new RedisHistory(keys, broker, scripts);
   }
 

@@ -121,8 +121,8 @@ export class RedisBroker implements Broker {
   }
 
   /** Takes what the subscriber connection brings. Never throws. */
-  receive(message: Buffer, name: Buffer): void {
-    const channel = this.#keys.channelOf(name.toString());
+  receive(message: Buffer, name: string): void {
+    const channel = this.#keys.channelOf(name);
     const envelope = decodePacket(message);
     if (envelope === null) {
       this.#garbage++;

@@ -65,14 +65,15 @@ export class RedisHistory implements HistoryStore {
     policy: HistoryPolicy,
   ): Promise<Publication & { readonly id: string }> {
     const keys = [this.#keys.log(room), this.#keys.logEnd(room)];
-    const verb = this.#keys.sharded ? "SPUBLISH" : "PUBLISH";
+    const { publishCommand } = this.#keys;
     const nonce = randomBytes(6).toString("base64url");
     const { maxLength, ttlMs } = policy;
     const limits = [maxLength, ttlMs, ttlMs * END_OUTLIVES].map(String);
     const { reply, publication } = await this.#broker.publishStored(
       `room:${room}`,
       packet,
-      (channel, bytes) => this.#scripts.run(APPEND, keys, [bytes, nonce, ...limits, channel, verb]),
+      (channel, bytes) =>
+        this.#scripts.run(APPEND, keys, [bytes, nonce, ...limits, channel, publishCommand]),
     );
     if (typeof reply !== "string") {
       throw new BackplaneUnavailableError("Redis gave an answer nobody understands.", "unknown");

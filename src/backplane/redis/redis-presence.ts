@@ -5,10 +5,12 @@ import type {
   Arrival,
   PresenceEntry,
   PresenceStore,
+  PresenceWatcher,
   Transition,
   UserPresence,
 } from "../presence-store.ts";
 import type { BucketKeys, Place } from "./bucket-keys.ts";
+import { Changes, type Listen } from "./changes.ts";
 import type { Keys } from "./keys.ts";
 import { instanceOf } from "./lease.ts";
 import type { Entry } from "./memberships.ts";
@@ -33,13 +35,15 @@ export class RedisPresence implements PresenceStore {
   readonly #keys: Keys;
   readonly #instance: Instance;
   readonly #buckets: readonly Bucket[];
+  readonly #changes: Changes;
 
-  constructor(scripts: Scripts, keys: Keys, instance: Instance, leaseMs: number) {
+  constructor(scripts: Scripts, listen: Listen, keys: Keys, instance: Instance, leaseMs: number) {
     this.#keys = keys;
     this.#instance = instance;
+    this.#changes = new Changes(listen, leaseMs);
     this.#buckets = keys.buckets.map((own) => ({
       keys: own,
-      own: new Registration(scripts, own, instance, leaseMs),
+      own: new Registration(scripts, own, instance, leaseMs, () => this.#changes.emptied()),
       rosters: new Rosters(scripts, own, leaseMs),
     }));
   }
@@ -50,6 +54,7 @@ export class RedisPresence implements PresenceStore {
 
   stop(): void {
     for (const { own } of this.#buckets) own.lease.stop();
+    this.#changes.stop();
   }
 
   /**
@@ -66,6 +71,7 @@ export class RedisPresence implements PresenceStore {
         }
       }),
     );
+    this.#changes.missed();
   }
 
   // Writes
@@ -162,6 +168,14 @@ export class RedisPresence implements PresenceStore {
   async locate(connection: string): Promise<string | null> {
     const bucket = this.#ofConnection(connection);
     return (await this.#read(bucket, () => bucket.own.claims.locate(connection))) || null;
+  }
+
+  watch(room: string | undefined, watcher: PresenceWatcher): Promise<() => void> {
+    const buckets = room === undefined ? this.#buckets : [this.#ofRoom(room)];
+    const channels = buckets.map(({ keys }) =>
+      keys.changes(room === undefined ? keys.online() : keys.room(room)),
+    );
+    return this.#changes.watch(channels, watcher);
   }
 
   #find(user: string): Promise<{ owner: string; value: string }[]> {

@@ -41,12 +41,22 @@ export class Registration {
   #rebuild: Rebuild | null = null;
   #catchingUp: Promise<void> | null = null;
 
-  constructor(scripts: Scripts, keys: BucketKeys, instance: Instance, leaseMs: number) {
+  /** `emptied`: Redis is empty, and is being told everything again. */
+  constructor(
+    scripts: Scripts,
+    keys: BucketKeys,
+    instance: Instance,
+    leaseMs: number,
+    emptied: () => void,
+  ) {
     this.#keys = keys;
     this.#instance = instance;
     this.lease = new Lease(scripts, keys, instance.id, leaseMs, {
       kept: () => this.#catchUp(this.#rebuild),
-      emptied: () => this.#catchUp({ lapsed: null }),
+      emptied: () => {
+        emptied();
+        this.#catchUp({ lapsed: null });
+      },
       lapsed: (before) => this.#catchUp({ lapsed: before }),
       expired: (incarnations) => {
         for (const incarnation of incarnations) void this.#clearAway(incarnation);
