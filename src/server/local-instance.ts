@@ -142,8 +142,9 @@ export class LocalInstance implements ConnectionHost, Instance, PresenceObserver
     }
     const { userId, connectedAt, metadata } = connection;
     if (userId === undefined) return;
-    this.#background(this.#subscribe(`user:${userId}`));
-    this.#background(this.presence.connected(userId, { connectedAt, metadata }));
+    // Whoever sees that the user is online can reach them.
+    const subscribed = this.#subscribe(`user:${userId}`);
+    this.#background(this.presence.connected(userId, { connectedAt, metadata }, subscribed));
     for (const room of this.presence.roomsAsUser(userId)) {
       this.#background(this.join(connection, room));
     }

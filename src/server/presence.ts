@@ -87,10 +87,11 @@ export class PresenceTracker implements Presence {
     for (const transition of await this.#store.withdraw()) this.#observer.raise(transition);
   }
 
-  /** A connection of the user was made. Resolves when the cluster knows. */
-  async connected(user: string, entry: PresenceEntry): Promise<void> {
+  /** A connection of the user was made. The cluster is told after `ready`; resolves when it knows. */
+  async connected(user: string, entry: PresenceEntry, ready: Promise<void>): Promise<void> {
     if (!this.#entries.has(user)) this.#entries.set(user, entry);
-    if (this.#local.add(ONLINE, user) === "came") await this.#tell(ONLINE, user, true);
+    if (this.#local.add(ONLINE, user) === "came") await this.#tell(ONLINE, user, true, ready);
+    else await ready;
   }
 
   /** A connection of the user ended: on purpose, or `dropped` and perhaps about to return. */
