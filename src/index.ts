@@ -1,8 +1,36 @@
 export type { AuthenticationContext, Authenticator, Principal } from "./auth/authenticator.ts";
-export type { Backplane } from "./backplane/backplane.ts";
+export type { Attachment, Backplane, Instance } from "./backplane/backplane.ts";
+export type {
+  Broker,
+  BrokerStatus,
+  Channel,
+  DisconnectPacket,
+  Exclusion,
+  MembershipPacket,
+  MessagePacket,
+  Packet,
+  Publication,
+  Scope,
+} from "./backplane/broker.ts";
+export type {
+  HistoryEntry,
+  HistoryPage,
+  HistoryPolicy,
+  HistoryStore,
+} from "./backplane/history-store.ts";
 export { memoryBackplane } from "./backplane/memory/memory-backplane.ts";
+export type {
+  Arrival,
+  PresenceEntry,
+  PresenceStore,
+  PresenceWatcher,
+  Transition,
+  UserPresence,
+} from "./backplane/presence-store.ts";
+export type { Reservation, UserLimit } from "./connections/reservations.ts";
 export { CloseCode } from "./protocol/close-codes.ts";
 export { loadConfig, type WebSocketConfig } from "./protocol/config.ts";
+export { EncodedMessage } from "./protocol/encoded-message.ts";
 export {
   AuthenticationError,
   BackplaneUnavailableError,
@@ -13,7 +41,7 @@ export {
   WebSocketError,
   type WebSocketErrorOptions,
 } from "./protocol/errors.ts";
-export type { Message } from "./protocol/payload.ts";
+export type { Message, Payload } from "./protocol/payload.ts";
 export type { SchemaOutput, StandardSchema } from "./protocol/standard-schema.ts";
 export type { UpgradeServer } from "./server/attach.ts";
 export type {

@@ -4,7 +4,6 @@ import { keySlot } from "../../src/backplane/redis/key-slot.ts";
 import { redisBackplane } from "../../src/backplane/redis/redis-backplane.ts";
 import { EncodedMessage } from "../../src/protocol/encoded-message.ts";
 import { testHistoryStore } from "../contracts/history-store.ts";
-import { testPresenceStore } from "../contracts/presence-store.ts";
 import { useDisposals } from "../support/disposals.ts";
 import { Recorder } from "../support/recorder.ts";
 import { type RedisCluster, startRedisCluster } from "../support/redis-cluster.ts";
@@ -31,11 +30,6 @@ function freshCluster(): (id: string) => Promise<Attachment & { recorder: Record
     return Object.assign(attachment, { recorder });
   };
 }
-
-testPresenceStore("Redis Cluster", async () => {
-  const join = freshCluster();
-  return { join: async (id) => (await join(id)).presence };
-});
 
 testHistoryStore("Redis Cluster", async () => {
   const { broker, history, recorder } = await freshCluster()("a");
