@@ -21,6 +21,7 @@ export type {
 export { memoryBackplane } from "./backplane/memory/memory-backplane.ts";
 export type {
   Arrival,
+  AsUserChange,
   PresenceEntry,
   PresenceStore,
   PresenceWatcher,

@@ -20,6 +20,7 @@ const EXPORTS: Record<string, string[]> = {
     "loadConfig",
     "memoryBackplane",
     "type Arrival",
+    "type AsUserChange",
     "type Attachment",
     "type AuthenticationContext",
     "type Authenticator",

@@ -75,10 +75,10 @@ export interface PresenceStore {
 
   /**
    * Brings the user into a room as a user, for all their connections, until they leave or are offline.
-   * Whether that is new; false for a user who is offline.
+   * Changes nothing for a user who is offline.
    */
-  joinAsUser(user: string, room: string): Promise<boolean>;
-  leaveAsUser(user: string, room: string): Promise<boolean>;
+  joinAsUser(user: string, room: string): Promise<AsUserChange>;
+  leaveAsUser(user: string, room: string): Promise<AsUserChange>;
 
   /**
    * Takes one of the user's places in the cluster for a connection of this instance, in one step: of
@@ -102,4 +102,17 @@ export interface PresenceStore {
 export interface Arrival {
   readonly first: boolean;
   readonly rooms: readonly string[];
+  /** That of the last change of these rooms; 0 while the service is away. */
+  readonly version: number;
+}
+
+/** What became of a change of the rooms a user is in as a user. */
+export interface AsUserChange {
+  /** Whether that is new. */
+  readonly changed: boolean;
+  /**
+   * No lower than those of all changes of this user's rooms before it, and higher than theirs if it changed
+   * something; 0 while the service is away.
+   */
+  readonly version: number;
 }

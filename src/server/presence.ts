@@ -5,6 +5,7 @@ import type {
   UserPresence,
 } from "../backplane/presence-store.ts";
 import { LocalPresence } from "../presence/local-presence.ts";
+import { UserRooms } from "../presence/user-rooms.ts";
 import { checkName } from "../protocol/names.ts";
 import { type PresenceChange, PresenceWatch } from "./presence-watch.ts";
 
@@ -56,7 +57,7 @@ export class PresenceTracker implements Presence {
   /** For each user this instance vouches for: what the cluster is told of them. */
   readonly #entries: Map<string, PresenceEntry> = new Map();
   /** For each of them: the rooms they are in as a user. */
-  readonly #asUser: Map<string, Set<string>> = new Map();
+  readonly #asUser: Map<string, UserRooms> = new Map();
   /** The last write about a user in a place, so that each waits for the one before it. */
   readonly #writes: Map<string, Write> = new Map();
   readonly #watches: Set<PresenceWatch> = new Set();
@@ -117,16 +118,18 @@ export class PresenceTracker implements Presence {
 
   /** The rooms the user is in as a user, as far as this instance knows. */
   roomsAsUser(user: string): Iterable<string> {
-    return this.#asUser.get(user) ?? [];
+    return this.#asUser.get(user)?.rooms ?? [];
   }
 
-  /** Takes note that the user is in a room as a user, or no more. */
-  noteAsUser(user: string, room: string, joined: boolean): void {
-    if (!this.#entries.has(user)) return;
-    const rooms = this.#asUser.get(user) ?? new Set();
-    if (joined) rooms.add(room);
-    else rooms.delete(room);
+  /**
+   * Takes note that the user is in a room as a user, or no more. Whether that holds: a later change, or the
+   * end of the user here, makes it void.
+   */
+  noteAsUser(user: string, room: string, joined: boolean, version: number): boolean {
+    if (!this.#entries.has(user)) return false;
+    const rooms = this.#asUser.get(user) ?? new UserRooms();
     this.#asUser.set(user, rooms);
+    return rooms.note(room, joined, version);
   }
 
   async isOnline(user: string): Promise<boolean> {
@@ -239,13 +242,12 @@ export class PresenceTracker implements Presence {
   async #writeOnline(user: string): Promise<void> {
     const entry = this.#entries.get(user);
     if (entry === undefined) return;
-    const { first, rooms } = await this.#store.online(user, entry);
+    const { first, rooms, version } = await this.#store.online(user, entry);
     if (first) this.#observer.raise({ type: "online", user });
     // Joined as a user before the start, so the cluster does not know yet.
-    for (const room of this.roomsAsUser(user)) await this.#store.joinAsUser(user, room);
+    for (const room of [...this.roomsAsUser(user)]) await this.#store.joinAsUser(user, room);
     for (const room of rooms) {
-      this.noteAsUser(user, room, true);
-      this.#observer.joinedAsUser(user, room);
+      if (this.noteAsUser(user, room, true, version)) this.#observer.joinedAsUser(user, room);
     }
   }
 

@@ -24,8 +24,10 @@ export const PRESENCE: Cases = {
   "a user comes online with the first instance and goes offline with the last": async (join) => {
     const { here, there } = await two(join);
     assert.equal(await here.isOnline("alice"), false);
-    assert.deepEqual(await here.online("alice", ENTRY), { first: true, rooms: [] });
-    assert.deepEqual(await there.online("alice", ENTRY), { first: false, rooms: [] });
+    const arrival = await here.online("alice", ENTRY);
+    assert.equal(arrival.first, true);
+    assert.deepEqual(arrival.rooms, []);
+    assert.equal((await there.online("alice", ENTRY)).first, false);
     assert.equal(await here.offline("alice"), false);
     assert.equal(await there.isOnline("alice"), true);
     assert.equal(await there.offline("alice"), true);
@@ -113,20 +115,43 @@ export const PRESENCE: Cases = {
   "rooms joined as a user are told to every instance that gets them, until they are offline":
     async (join) => {
       const { here, there } = await two(join);
-      assert.equal(await there.joinAsUser("alice", "vip"), false);
+      assert.equal((await there.joinAsUser("alice", "vip")).changed, false);
       await here.online("alice", ENTRY);
-      assert.equal(await there.joinAsUser("alice", "vip"), true);
-      assert.equal(await here.joinAsUser("alice", "vip"), false);
-      assert.equal(await here.joinAsUser("alice", "club"), true);
+      assert.equal((await there.joinAsUser("alice", "vip")).changed, true);
+      assert.equal((await here.joinAsUser("alice", "vip")).changed, false);
+      assert.equal((await here.joinAsUser("alice", "club")).changed, true);
       const { rooms } = await there.online("alice", ENTRY);
       assert.deepEqual([...rooms].sort(), ["club", "vip"]);
-      assert.equal(await here.leaveAsUser("alice", "club"), true);
-      assert.equal(await there.leaveAsUser("alice", "club"), false);
+      assert.equal((await here.leaveAsUser("alice", "club")).changed, true);
+      assert.equal((await there.leaveAsUser("alice", "club")).changed, false);
       await here.offline("alice");
       assert.deepEqual((await here.online("alice", ENTRY)).rooms, ["vip"]);
       await here.offline("alice");
       await there.offline("alice");
       assert.deepEqual((await here.online("alice", ENTRY)).rooms, []);
+    },
+
+  "changes of the rooms joined as a user have rising versions, also after the user was offline":
+    async (join) => {
+      const { here, there } = await two(join);
+      const versions: number[] = [];
+      for (let round = 0; round < 2; round++) {
+        await here.online("alice", ENTRY);
+        for (const store of [here, there]) {
+          const joined = await store.joinAsUser("alice", "vip");
+          const again = await store.joinAsUser("alice", "vip");
+          assert.ok(again.version >= joined.version);
+          const arrival = await there.online("alice", ENTRY);
+          assert.equal(arrival.version, joined.version);
+          const left = await store.leaveAsUser("alice", "vip");
+          versions.push(joined.version, left.version);
+        }
+        for (const store of [here, there]) await store.offline("alice");
+      }
+      assert.deepEqual(
+        versions,
+        [...new Set(versions)].sort((a, b) => a - b),
+      );
     },
 
   "an instance that withdraws takes back everything, and nothing of the others": async (join) => {

@@ -214,6 +214,40 @@ describe.each(Object.entries(CLUSTERS))("a cluster on %s", (_name, makeBackplane
     await until(() => one.connection.rooms.size + two.connection.rooms.size === 0);
   });
 
+  test("a user who comes and goes while others bring them into rooms ends up where all agree", async () => {
+    const { here, there } = await startTwo();
+    await here.connect("alice");
+    await until(() => here.manager.presence.isOnline("alice"));
+    for (let round = 0; round < 10; round++) {
+      const target = { userId: "alice" };
+      const room = `room ${round}`;
+      await here.manager.joinRoom(target, room);
+      // The second device gets the rooms from the store, while they change.
+      const [two] = await Promise.all([
+        there.connect("alice"),
+        here.manager.leaveRoom(target, room),
+        there.manager.joinRoom(target, "other"),
+        here.manager.leaveRoom(target, "other"),
+      ]);
+      await until(async () => (await there.manager.presence.get("alice")).instances.length === 2);
+      const rooms = async (): Promise<string[]> =>
+        collect(there.manager.presence.userRooms("alice"));
+      // What was asked for at the same time may have ended either way, but it is the same for all.
+      await here.manager.joinRoom(target, "last");
+      await until(async () => (await rooms()).includes("last"));
+      await until(() => two.connection.rooms.has("last"));
+      const [one] = here.manager.userConnections("alice");
+      const sorted = (names: Iterable<string> = []): string => [...names].sort().join();
+      await until(() => sorted(two.connection.rooms) === sorted(one?.rooms));
+      expect(two.connection.rooms.has(room)).toBe(false);
+      await here.manager.leaveRoom(target, "last");
+      await here.manager.leaveRoom(target, "other");
+      await until(() => two.connection.rooms.size === 0);
+      await two.client.close();
+      await until(async () => (await there.manager.presence.get("alice")).instances.length === 1);
+    }
+  });
+
   test("disconnectUser closes every connection of the user", async () => {
     const { here, there } = await startTwo({ offlineGraceMs: 60_000 });
     const one = await here.connect("alice");

@@ -1,6 +1,7 @@
 import { type Reservation, Reservations, type UserLimit } from "../../connections/reservations.ts";
 import type {
   Arrival,
+  AsUserChange,
   PresenceEntry,
   PresenceStore,
   PresenceWatcher,
@@ -18,6 +19,8 @@ export class MemoryPresenceTable {
   readonly roomsOf: Map<string, Set<string>> = new Map();
   /** user → rooms they are in as a user */
   readonly asUser: Map<string, Set<string>> = new Map();
+  /** how many changes of these there were */
+  version: number = 0;
   /** connection id its caller chose → instance */
   readonly claims: Map<string, string> = new Map();
   /** the places users hold */
@@ -46,7 +49,8 @@ export class MemoryPresence implements PresenceStore {
       online.set(user, new Map([[this.#instance, entry]]));
       this.#table.changed(undefined, user, true);
     } else instances.set(this.#instance, entry);
-    return { first: instances === undefined, rooms: [...(asUser.get(user) ?? [])] };
+    const { version } = this.#table;
+    return { first: instances === undefined, rooms: [...(asUser.get(user) ?? [])], version };
   }
 
   async offline(user: string): Promise<boolean> {
@@ -128,20 +132,20 @@ export class MemoryPresence implements PresenceStore {
     };
   }
 
-  async joinAsUser(user: string, room: string): Promise<boolean> {
+  async joinAsUser(user: string, room: string): Promise<AsUserChange> {
     const { online, asUser } = this.#table;
-    if (!online.has(user)) return false;
+    if (!online.has(user)) return this.#asUserChange(false);
     const rooms = within(asUser, user, () => new Set<string>());
-    if (rooms.has(room)) return false;
+    const changed = !rooms.has(room);
     rooms.add(room);
-    return true;
+    return this.#asUserChange(changed);
   }
 
-  async leaveAsUser(user: string, room: string): Promise<boolean> {
+  async leaveAsUser(user: string, room: string): Promise<AsUserChange> {
     const rooms = this.#table.asUser.get(user);
-    const left = rooms?.delete(room) ?? false;
+    const changed = rooms?.delete(room) ?? false;
     if (rooms?.size === 0) this.#table.asUser.delete(user);
-    return left;
+    return this.#asUserChange(changed);
   }
 
   async reserve(user: string, connection: string, limit: UserLimit): Promise<Reservation> {
@@ -165,6 +169,11 @@ export class MemoryPresence implements PresenceStore {
 
   async locate(connection: string): Promise<string | null> {
     return this.#table.claims.get(connection) ?? null;
+  }
+
+  #asUserChange(changed: boolean): AsUserChange {
+    if (changed) this.#table.version++;
+    return { changed, version: this.#table.version };
   }
 
   #offline(user: string): boolean {

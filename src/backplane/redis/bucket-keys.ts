@@ -90,7 +90,7 @@ export class BucketKeys {
     return `${this.#prefix}reserving:${incarnation}`;
   }
 
-  /** Set of the rooms a user is in as a user. */
+  /** Hash of the rooms a user is in as a user; without a name: the version of the last change. */
   asUser(user: string): string {
     return this.asUserBase + user;
   }

@@ -3,6 +3,7 @@ import { BackplaneUnavailableError } from "../../protocol/errors.ts";
 import type { Instance } from "../backplane.ts";
 import type {
   Arrival,
+  AsUserChange,
   PresenceEntry,
   PresenceStore,
   PresenceWatcher,
@@ -80,7 +81,7 @@ export class RedisPresence implements PresenceStore {
     const { keys, own } = this.#ofUser(user);
     const value = this.#encode(entry);
     const first = await own.enter([{ place: keys.online(), member: user, value }]);
-    return { first, rooms: await own.roomsAsUser(user) };
+    return { first, ...(await own.roomsAsUser(user)) };
   }
 
   async offline(user: string): Promise<boolean> {
@@ -101,11 +102,11 @@ export class RedisPresence implements PresenceStore {
     return made.flat();
   }
 
-  joinAsUser(user: string, room: string): Promise<boolean> {
+  joinAsUser(user: string, room: string): Promise<AsUserChange> {
     return this.#ofUser(user).own.joinAsUser(user, room);
   }
 
-  leaveAsUser(user: string, room: string): Promise<boolean> {
+  leaveAsUser(user: string, room: string): Promise<AsUserChange> {
     return this.#ofUser(user).own.leaveAsUser(user, room);
   }
 

@@ -1,6 +1,6 @@
 import { BackplaneUnavailableError } from "../../protocol/errors.ts";
 import type { Instance } from "../backplane.ts";
-import type { Transition } from "../presence-store.ts";
+import type { Arrival, AsUserChange, Transition } from "../presence-store.ts";
 import { type BucketKeys, ONLINE } from "./bucket-keys.ts";
 import { Claims } from "./claims.ts";
 import { Holdings } from "./holdings.ts";
@@ -95,23 +95,17 @@ export class Registration {
     return went?.[0] ?? true;
   }
 
-  async joinAsUser(user: string, room: string): Promise<boolean> {
-    const joined = await this.lease.write(() => this.#roomsAsUser.join(user, room));
-    if (joined === null) this.#oweAsUser(user, room);
-    else this.#owed.settle(`as user ${user}\n${room}`);
-    return joined ?? this.#holdings.has(this.#keys.online(), user);
+  joinAsUser(user: string, room: string): Promise<AsUserChange> {
+    return this.#changeAsUser(user, room, () => this.#roomsAsUser.join(user, room));
   }
 
-  async leaveAsUser(user: string, room: string): Promise<boolean> {
-    const left = await this.lease.write(() => this.#roomsAsUser.leave(user, room));
-    if (left === null) this.#oweAsUser(user, room);
-    else this.#owed.settle(`as user ${user}\n${room}`);
-    return left ?? this.#holdings.has(this.#keys.online(), user);
+  leaveAsUser(user: string, room: string): Promise<AsUserChange> {
+    return this.#changeAsUser(user, room, () => this.#roomsAsUser.leave(user, room));
   }
 
   /** The rooms the user is in as a user; none while Redis is away. */
-  async roomsAsUser(user: string): Promise<readonly string[]> {
-    return (await this.lease.write(() => this.#roomsAsUser.of(user))) ?? [];
+  async roomsAsUser(user: string): Promise<Pick<Arrival, "rooms" | "version">> {
+    return (await this.lease.write(() => this.#roomsAsUser.of(user))) ?? { rooms: [], version: 0 };
   }
 
   /** Takes back everything; answers the transitions that made. */
@@ -149,6 +143,17 @@ export class Registration {
       if (done !== null && held !== undefined) this.#holdings.confirm(held);
       return done;
     });
+  }
+
+  async #changeAsUser(
+    user: string,
+    room: string,
+    write: () => Promise<AsUserChange>,
+  ): Promise<AsUserChange> {
+    const change = await this.lease.write(write);
+    if (change === null) this.#oweAsUser(user, room);
+    else this.#owed.settle(`as user ${user}\n${room}`);
+    return change ?? { changed: this.#holdings.has(this.#keys.online(), user), version: 0 };
   }
 
   #oweAsUser(user: string, room: string): void {

@@ -196,10 +196,10 @@ test("what happened while Redis was away is made up for", async () => {
   await isDown(a);
   expect(await a.presence.exit("room", "goes")).toBe(true);
   expect(await a.presence.offline("goes")).toBe(true);
-  expect(await a.presence.online("comes", ENTRY)).toEqual({ first: true, rooms: [] });
+  expect(await a.presence.online("comes", ENTRY)).toEqual({ first: true, rooms: [], version: 0 });
   expect(await a.presence.enter("room", "comes")).toBe(true);
-  expect(await a.presence.joinAsUser("comes", "vip")).toBe(true);
-  expect(await a.presence.joinAsUser("elsewhere", "vip")).toBe(false);
+  expect((await a.presence.joinAsUser("comes", "vip")).changed).toBe(true);
+  expect((await a.presence.joinAsUser("elsewhere", "vip")).changed).toBe(false);
   a.recorder.asUser.set("comes", ["vip"]);
   await a.presence.release("old");
   expect(await a.presence.claim("new")).toBe(null);
