@@ -32,7 +32,8 @@ export class BucketKeys {
 
   /**
    * What decides who is alive, first among the keys of every script that asks: a sorted set incarnation →
-   * end of its lease, a hash of `generation` and `lastbeat`, and a hash incarnation → owner.
+   * end of its lease, a hash of `generation` and `lastbeat`, and a hash of incarnation → owner and
+   * `<incarnation>:writes` → how often it wrote.
    */
   get leases(): readonly [instances: string, cluster: string, owners: string] {
     return [`${this.#prefix}instances`, `${this.#prefix}cluster`, `${this.#prefix}owners`];

@@ -92,7 +92,7 @@ const FORGET = defineScript(`
 ${LIVENESS}
 if not maywrite(ARGV[2], ARGV[3]) then return false end
 redis.call('ZREM', KEYS[1], ARGV[2])
-redis.call('HDEL', KEYS[3], ARGV[2])
+redis.call('HDEL', KEYS[3], ARGV[2], ARGV[2] .. ':writes')
 for i = 4, #KEYS do redis.call('DEL', KEYS[i]) end
 return 1
 `);
@@ -116,12 +116,12 @@ export class Memberships {
   async enter(entries: readonly Entry[]): Promise<boolean[] | null> {
     const { groupKeys, groupArgs } = this.#group(entries, ({ member, value }) => [member, value]);
     const args = [...this.#lease.identity, ...this.#bases, ...groupArgs];
-    return this.#write(ENTER, this.#lease.incarnation, groupKeys, args);
+    return this.#lease.counted(await this.#write(ENTER, this.#lease.incarnation, groupKeys, args));
   }
 
   /** Whether each member is gone from its place: nobody holds it any more. null: fenced. */
-  exit(entries: readonly Entry[]): Promise<boolean[] | null> {
-    return this.#exit(entries, this.#lease.identity);
+  async exit(entries: readonly Entry[]): Promise<boolean[] | null> {
+    return this.#lease.counted(await this.#exit(entries, this.#lease.identity));
   }
 
   /**
@@ -130,16 +130,24 @@ export class Memberships {
    */
   async sweep(incarnation: string, gone: (entry: Entry) => void): Promise<void> {
     const identity = [String(this.#lease.leaseMs), incarnation, ""] as const;
-    for await (const names of scan(this.#scripts, "SSCAN", this.#keys.places(incarnation))) {
-      for await (const entries of this.#entriesOf(incarnation, names)) {
-        await pipelined(batches(entries, BATCH), AT_A_TIME, async (batch) => {
-          const went = await this.#exit(batch, identity);
-          if (went === null) throw new StillAlive();
-          batch.forEach((entry, index) => {
-            if (went[index]) gone(entry);
-          });
+    for await (const entries of this.#stored(incarnation)) {
+      await pipelined(batches(entries, BATCH), AT_A_TIME, async (batch) => {
+        const went = await this.#exit(batch, identity);
+        if (went === null) throw new StillAlive();
+        batch.forEach((entry, index) => {
+          if (went[index]) gone(entry);
         });
-      }
+      });
+    }
+  }
+
+  /** Removes what is stored of this incarnation and should not be. Rejects if fenced. */
+  async prune(holds: (entry: Entry) => boolean): Promise<void> {
+    for await (const entries of this.#stored(this.#lease.incarnation)) {
+      await this.exitAll(
+        entries.filter((entry) => !holds(entry)),
+        () => {},
+      );
     }
   }
 
@@ -224,6 +232,12 @@ export class Memberships {
       }
     }
     return { groupKeys, groupArgs };
+  }
+
+  async *#stored(incarnation: string): AsyncGenerator<Entry[]> {
+    for await (const names of scan(this.#scripts, "SSCAN", this.#keys.places(incarnation))) {
+      yield* this.#entriesOf(incarnation, names);
+    }
   }
 
   /** What an incarnation holds in these places: a page of each at a time. */

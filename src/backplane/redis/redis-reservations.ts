@@ -129,7 +129,7 @@ export class RedisReservations {
     const own = [this.#keys.reservations(user), this.#keys.reserving(incarnation)];
     const args = [...identity, user, id, String(max), whenFull];
     const reply = await this.#scripts.run(RESERVE, [...this.#keys.leases, ...own], args);
-    return reply as [0 | 1, ...string[]] | null;
+    return this.#lease.counted(reply as [0 | 1, ...string[]] | null);
   }
 
   #release(incarnation: string, user: string, ids: readonly string[]): Promise<unknown> {

@@ -18,6 +18,8 @@ const AT_A_TIME = 500;
 interface Rebuild {
   /** Others count this one as dead: it is cleared away first, and all is told that happens. */
   readonly lapsed: string | null;
+  /** What is stored is older than what was written: some of it may be there no more here. */
+  readonly reverted: boolean;
 }
 
 /**
@@ -25,7 +27,8 @@ interface Rebuild {
  * long as its lease lasts (`Lease`); after that others clear it away (`Memberships.sweep`).
  *
  * What could not be written is owed, and made up for after the next heartbeat. A Redis that came back
- * empty is told everything again, in silence; after a lapsed lease everything is told again as new.
+ * empty, or lost the last of what was written, is told everything again, in silence; after a lapsed lease
+ * everything is told again as new.
  */
 export class Registration {
   readonly lease: Lease;
@@ -55,9 +58,10 @@ export class Registration {
       kept: () => this.#catchUp(this.#rebuild),
       emptied: () => {
         emptied();
-        this.#catchUp({ lapsed: null });
+        this.#catchUp({ lapsed: null, reverted: false });
       },
-      lapsed: (before) => this.#catchUp({ lapsed: before }),
+      reverted: () => this.#catchUp({ lapsed: null, reverted: true }),
+      lapsed: (before) => this.#catchUp({ lapsed: before, reverted: false }),
       expired: (incarnations) => {
         for (const incarnation of incarnations) void this.#clearAway(incarnation);
       },
@@ -177,6 +181,7 @@ export class Registration {
       for (let rebuild = this.#rebuild; rebuild !== null; rebuild = this.#rebuild) {
         if (rebuild.lapsed !== null) await this.#clearAway(rebuild.lapsed);
         await this.#writeAll(rebuild.lapsed !== null);
+        if (rebuild.reverted) await this.#prune();
         if (this.#rebuild === rebuild) this.#rebuild = null;
       }
       await this.#owed.settleAll();
@@ -198,6 +203,12 @@ export class Registration {
     });
     await this.claims.register();
     await this.reservations.register();
+  }
+
+  /** Removes what has come back that this instance had removed. */
+  async #prune(): Promise<void> {
+    await this.#memberships.prune(({ place, member }) => this.#holdings.has(place, member));
+    await this.claims.sweep(this.lease.incarnation);
   }
 
   /** All but those that are being written at this moment: their writers try again by themselves. */
