@@ -1,8 +1,40 @@
 export type { AuthenticationContext, Authenticator, Principal } from "./auth/authenticator.ts";
-export type { Backplane } from "./backplane/backplane.ts";
+export type { Attachment, Backplane, Instance } from "./backplane/backplane.ts";
+export type {
+  Broker,
+  BrokerStatus,
+  Channel,
+  DisconnectPacket,
+  Exclusion,
+  MembershipPacket,
+  MessagePacket,
+  Packet,
+  Publication,
+  Scope,
+} from "./backplane/broker.ts";
+export type {
+  Appended,
+  HistoryEntry,
+  HistoryPage,
+  HistoryPolicy,
+  HistoryStore,
+  LogName,
+} from "./backplane/history-store.ts";
 export { memoryBackplane } from "./backplane/memory/memory-backplane.ts";
+export type {
+  Arrival,
+  AsUserChange,
+  PresenceEntry,
+  PresenceStore,
+  PresenceWatcher,
+  Transition,
+  UserPresence,
+} from "./backplane/presence-store.ts";
+export type { Claim, ReceiptStore } from "./backplane/receipt-store.ts";
+export type { Reservation, UserLimit } from "./connections/reservations.ts";
 export { CloseCode } from "./protocol/close-codes.ts";
 export { loadConfig, type WebSocketConfig } from "./protocol/config.ts";
+export { EncodedMessage } from "./protocol/encoded-message.ts";
 export {
   AuthenticationError,
   BackplaneUnavailableError,
@@ -13,8 +45,8 @@ export {
   WebSocketError,
   type WebSocketErrorOptions,
 } from "./protocol/errors.ts";
-export type { Message } from "./protocol/payload.ts";
-export { EVERYONE } from "./protocol/roomcast-v1.ts";
+export type { Message, Payload } from "./protocol/payload.ts";
+export { EVERYONE, type Link } from "./protocol/roomcast-v1.ts";
 export type { SchemaOutput, StandardSchema } from "./protocol/standard-schema.ts";
 export type { UpgradeServer } from "./server/attach.ts";
 export type {
@@ -48,6 +80,7 @@ export type {
   Topic,
 } from "./server/manager-options.ts";
 export type { Presence } from "./server/presence.ts";
+export type { PresenceChange } from "./server/presence-watch.ts";
 export type {
   BroadcastOptions,
   HistoryOptions,

@@ -15,6 +15,7 @@ const LAYERS: Record<string, number> = {
   "src/backplane/redis": 3,
   "src/auth": 3,
   "src/tasks": 3,
+  "src/testing": 3,
   "src/server": 4,
   "src/client": 4,
   "src/cli": 5,

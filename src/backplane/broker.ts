@@ -32,6 +32,8 @@ export interface MessagePacket {
 export interface MembershipPacket {
   readonly type: "join" | "leave";
   readonly room: string;
+  /** On a user's channel: see `AsUserChange`; an older change than what is known changes nothing. */
+  readonly version?: number;
   /** On an instance's channel: the one connection it is for. */
   readonly connection?: string;
 }

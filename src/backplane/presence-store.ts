@@ -21,6 +21,14 @@ export interface Transition {
   readonly room?: string;
 }
 
+/** Who is told of users who come and go. Neither may throw. */
+export interface PresenceWatcher {
+  /** A user came or went, on whatever instance; may be said again of one who is there, or gone, already. */
+  changed(user: string, present: boolean): void;
+  /** Some changes may have been missed: whoever needs them all lists the users and compares. */
+  missed(): void;
+}
+
 /**
  * Who is where in the cluster. Each instance writes only its own entries, and only when it gains its
  * first or loses its last connection of a user (in a room), so writes are absolute and safe to repeat.
@@ -59,11 +67,18 @@ export interface PresenceStore {
   userRooms(user: string): AsyncIterable<string>;
 
   /**
-   * Brings the user into a room as a user, for all their connections, until they leave or are offline.
-   * Whether that is new; false for a user who is offline.
+   * Tells of everybody who comes into the room or leaves it from the moment this resolves, in the order it
+   * happened; without a room, who comes online or goes offline. Resolves to what ends it. MUST NOT reject
+   * because the service is away: `missed` is called when it is back.
    */
-  joinAsUser(user: string, room: string): Promise<boolean>;
-  leaveAsUser(user: string, room: string): Promise<boolean>;
+  watch(room: string | undefined, watcher: PresenceWatcher): Promise<() => void>;
+
+  /**
+   * Brings the user into a room as a user, for all their connections, until they leave or are offline.
+   * Changes nothing for a user who is offline.
+   */
+  joinAsUser(user: string, room: string): Promise<AsUserChange>;
+  leaveAsUser(user: string, room: string): Promise<AsUserChange>;
 
   /**
    * Takes one of the user's places in the cluster for a connection of this instance, in one step: of
@@ -87,4 +102,17 @@ export interface PresenceStore {
 export interface Arrival {
   readonly first: boolean;
   readonly rooms: readonly string[];
+  /** That of the last change of these rooms; 0 while the service is away. */
+  readonly version: number;
+}
+
+/** What became of a change of the rooms a user is in as a user. */
+export interface AsUserChange {
+  /** Whether that is new. */
+  readonly changed: boolean;
+  /**
+   * No lower than those of all changes of this user's rooms before it, and higher than theirs if it changed
+   * something; 0 while the service is away.
+   */
+  readonly version: number;
 }

@@ -163,8 +163,9 @@ export class LocalInstance implements ConnectionHost, Instance, PresenceObserver
     }
     const { userId, connectedAt, metadata } = connection;
     if (userId === undefined) return;
-    this.#background(this.#subscribe(`user:${userId}`));
-    this.#background(this.presence.connected(userId, { connectedAt, metadata }));
+    // Whoever sees that the user is online can reach them.
+    const subscribed = this.#subscribe(`user:${userId}`);
+    this.#background(this.presence.connected(userId, { connectedAt, metadata }, subscribed));
     for (const room of this.presence.roomsAsUser(userId)) {
       this.#background(this.join(connection, room));
     }
@@ -346,10 +347,10 @@ export class LocalInstance implements ConnectionHost, Instance, PresenceObserver
   /** Brings a user into a room as a user, or takes them out. Whether that changed anything. */
   async changeAsUser(type: "join" | "leave", user: string, room: string): Promise<boolean> {
     const { presence } = this.#attachment;
-    const changed = this.#started
+    const { changed, version } = this.#started
       ? await (type === "join" ? presence.joinAsUser(user, room) : presence.leaveAsUser(user, room))
-      : this.registry.ofUser(user).size > 0;
-    const { localRecipients } = await this.publish(`user:${user}`, { type, room });
+      : { changed: this.registry.ofUser(user).size > 0, version: 0 };
+    const { localRecipients } = await this.publish(`user:${user}`, { type, room, version });
     return changed || (type === "leave" && localRecipients > 0);
   }
 
@@ -382,11 +383,12 @@ export class LocalInstance implements ConnectionHost, Instance, PresenceObserver
   /** Answers how many connections came into the room or left it. */
   #receiveMembership(
     channel: Channel,
-    { type, room }: MembershipPacket,
+    { type, room, version = 0 }: MembershipPacket,
     members: readonly ServerConnection[],
   ): number {
     if (channel.startsWith("user:")) {
-      this.presence.noteAsUser(channel.slice("user:".length), room, type === "join");
+      const user = channel.slice("user:".length);
+      if (!this.presence.noteAsUser(user, room, type === "join", version)) return 0;
     }
     const isIn = this.registry.inRoom(room);
     const affected = members.filter((member) => isIn.has(member) === (type === "leave"));

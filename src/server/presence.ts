@@ -5,6 +5,9 @@ import type {
   UserPresence,
 } from "../backplane/presence-store.ts";
 import { LocalPresence } from "../presence/local-presence.ts";
+import { UserRooms } from "../presence/user-rooms.ts";
+import { checkName } from "../protocol/names.ts";
+import { type PresenceChange, PresenceWatch } from "./presence-watch.ts";
 
 /** Who is where in the whole cluster. Long lists are async iterators. */
 export interface Presence {
@@ -14,6 +17,12 @@ export interface Presence {
   roomUsers(room: string): AsyncIterable<string>;
   roomUserCount(room: string): Promise<number>;
   userRooms(user: string): AsyncIterable<string>;
+  /**
+   * Who is in the room, or without one, who is online: first a snapshot, then each change, whoever made it.
+   * A reader that falls behind is told what is true by then, not every step. While the backplane is away it
+   * stands still; afterwards it tells what happened meanwhile. Ends with the manager.
+   */
+  watch(room?: string): AsyncIterableIterator<PresenceChange>;
 }
 
 /** Who is told what the tracker finds out. None of these may throw. */
@@ -48,9 +57,10 @@ export class PresenceTracker implements Presence {
   /** For each user this instance vouches for: what the cluster is told of them. */
   readonly #entries: Map<string, PresenceEntry> = new Map();
   /** For each of them: the rooms they are in as a user. */
-  readonly #asUser: Map<string, Set<string>> = new Map();
+  readonly #asUser: Map<string, UserRooms> = new Map();
   /** The last write about a user in a place, so that each waits for the one before it. */
   readonly #writes: Map<string, Write> = new Map();
+  readonly #watches: Set<PresenceWatch> = new Set();
   #graceTimer: NodeJS.Timeout | null = null;
   #started = false;
 
@@ -69,6 +79,7 @@ export class PresenceTracker implements Presence {
   async stop(): Promise<void> {
     if (this.#graceTimer !== null) clearTimeout(this.#graceTimer);
     this.#graceTimer = null;
+    for (const watch of this.#watches) watch.end();
     await this.#settled(undefined);
     this.#started = false;
     this.#local.clear();
@@ -77,10 +88,11 @@ export class PresenceTracker implements Presence {
     for (const transition of await this.#store.withdraw()) this.#observer.raise(transition);
   }
 
-  /** A connection of the user was made. Resolves when the cluster knows. */
-  async connected(user: string, entry: PresenceEntry): Promise<void> {
+  /** A connection of the user was made. The cluster is told after `ready`; resolves when it knows. */
+  async connected(user: string, entry: PresenceEntry, ready: Promise<void>): Promise<void> {
     if (!this.#entries.has(user)) this.#entries.set(user, entry);
-    if (this.#local.add(ONLINE, user) === "came") await this.#tell(ONLINE, user, true);
+    if (this.#local.add(ONLINE, user) === "came") await this.#tell(ONLINE, user, true, ready);
+    else await ready;
   }
 
   /** A connection of the user ended: on purpose, or `dropped` and perhaps about to return. */
@@ -106,16 +118,18 @@ export class PresenceTracker implements Presence {
 
   /** The rooms the user is in as a user, as far as this instance knows. */
   roomsAsUser(user: string): Iterable<string> {
-    return this.#asUser.get(user) ?? [];
+    return this.#asUser.get(user)?.rooms ?? [];
   }
 
-  /** Takes note that the user is in a room as a user, or no more. */
-  noteAsUser(user: string, room: string, joined: boolean): void {
-    if (!this.#entries.has(user)) return;
-    const rooms = this.#asUser.get(user) ?? new Set();
-    if (joined) rooms.add(room);
-    else rooms.delete(room);
+  /**
+   * Takes note that the user is in a room as a user, or no more. Whether that holds: a later change, or the
+   * end of the user here, makes it void.
+   */
+  noteAsUser(user: string, room: string, joined: boolean, version: number): boolean {
+    if (!this.#entries.has(user)) return false;
+    const rooms = this.#asUser.get(user) ?? new UserRooms();
     this.#asUser.set(user, rooms);
+    return rooms.note(room, joined, version);
   }
 
   async isOnline(user: string): Promise<boolean> {
@@ -151,6 +165,23 @@ export class PresenceTracker implements Presence {
   async *userRooms(user: string): AsyncGenerator<string> {
     await this.#settled(undefined, user);
     yield* this.#store.userRooms(user);
+  }
+
+  async *watch(room?: string): AsyncGenerator<PresenceChange> {
+    if (room !== undefined) checkName("room", room);
+    const watch = new PresenceWatch(room, () =>
+      room === undefined ? this.online() : this.roomUsers(room),
+    );
+    this.#watches.add(watch);
+    const end = await this.#store.watch(room, watch);
+    try {
+      watch.missed();
+      for (let next = await watch.next(); next !== null; next = await watch.next()) yield next;
+    } finally {
+      watch.end();
+      end();
+      this.#watches.delete(watch);
+    }
   }
 
   /** Waits for writes that are under way, so that this instance reads what it has written. */
@@ -211,13 +242,12 @@ export class PresenceTracker implements Presence {
   async #writeOnline(user: string): Promise<void> {
     const entry = this.#entries.get(user);
     if (entry === undefined) return;
-    const { first, rooms } = await this.#store.online(user, entry);
+    const { first, rooms, version } = await this.#store.online(user, entry);
     if (first) this.#observer.raise({ type: "online", user });
     // Joined as a user before the start, so the cluster does not know yet.
-    for (const room of this.roomsAsUser(user)) await this.#store.joinAsUser(user, room);
+    for (const room of [...this.roomsAsUser(user)]) await this.#store.joinAsUser(user, room);
     for (const room of rooms) {
-      this.noteAsUser(user, room, true);
-      this.#observer.joinedAsUser(user, room);
+      if (this.noteAsUser(user, room, true, version)) this.#observer.joinedAsUser(user, room);
     }
   }
 

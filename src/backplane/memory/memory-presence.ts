@@ -1,8 +1,10 @@
 import { type Reservation, Reservations, type UserLimit } from "../../connections/reservations.ts";
 import type {
   Arrival,
+  AsUserChange,
   PresenceEntry,
   PresenceStore,
+  PresenceWatcher,
   Transition,
   UserPresence,
 } from "../presence-store.ts";
@@ -17,10 +19,18 @@ export class MemoryPresenceTable {
   readonly roomsOf: Map<string, Set<string>> = new Map();
   /** user → rooms they are in as a user */
   readonly asUser: Map<string, Set<string>> = new Map();
+  /** how many changes of these there were */
+  version: number = 0;
   /** connection id its caller chose → instance */
   readonly claims: Map<string, string> = new Map();
   /** the places users hold */
   readonly reservations: Reservations = new Reservations();
+  /** room, or undefined for everyone online → who is told of changes */
+  readonly watchers: Map<string | undefined, Set<PresenceWatcher>> = new Map();
+
+  changed(room: string | undefined, user: string, present: boolean): void {
+    for (const watcher of this.watchers.get(room) ?? []) watcher.changed(user, present);
+  }
 }
 
 export class MemoryPresence implements PresenceStore {
@@ -35,9 +45,12 @@ export class MemoryPresence implements PresenceStore {
   async online(user: string, entry: PresenceEntry): Promise<Arrival> {
     const { online, asUser } = this.#table;
     const instances = online.get(user);
-    if (instances === undefined) online.set(user, new Map([[this.#instance, entry]]));
-    else instances.set(this.#instance, entry);
-    return { first: instances === undefined, rooms: [...(asUser.get(user) ?? [])] };
+    if (instances === undefined) {
+      online.set(user, new Map([[this.#instance, entry]]));
+      this.#table.changed(undefined, user, true);
+    } else instances.set(this.#instance, entry);
+    const { version } = this.#table;
+    return { first: instances === undefined, rooms: [...(asUser.get(user) ?? [])], version };
   }
 
   async offline(user: string): Promise<boolean> {
@@ -51,6 +64,7 @@ export class MemoryPresence implements PresenceStore {
     const first = instances.size === 0;
     instances.add(this.#instance);
     within(roomsOf, user, () => new Set<string>()).add(room);
+    if (first) this.#table.changed(room, user, true);
     return first;
   }
 
@@ -108,20 +122,30 @@ export class MemoryPresence implements PresenceStore {
     yield* [...(this.#table.roomsOf.get(user) ?? [])];
   }
 
-  async joinAsUser(user: string, room: string): Promise<boolean> {
-    const { online, asUser } = this.#table;
-    if (!online.has(user)) return false;
-    const rooms = within(asUser, user, () => new Set<string>());
-    if (rooms.has(room)) return false;
-    rooms.add(room);
-    return true;
+  async watch(room: string | undefined, watcher: PresenceWatcher): Promise<() => void> {
+    const { watchers } = this.#table;
+    within(watchers, room, () => new Set<PresenceWatcher>()).add(watcher);
+    return () => {
+      const others = watchers.get(room);
+      others?.delete(watcher);
+      if (others?.size === 0) watchers.delete(room);
+    };
   }
 
-  async leaveAsUser(user: string, room: string): Promise<boolean> {
+  async joinAsUser(user: string, room: string): Promise<AsUserChange> {
+    const { online, asUser } = this.#table;
+    if (!online.has(user)) return this.#asUserChange(false);
+    const rooms = within(asUser, user, () => new Set<string>());
+    const changed = !rooms.has(room);
+    rooms.add(room);
+    return this.#asUserChange(changed);
+  }
+
+  async leaveAsUser(user: string, room: string): Promise<AsUserChange> {
     const rooms = this.#table.asUser.get(user);
-    const left = rooms?.delete(room) ?? false;
+    const changed = rooms?.delete(room) ?? false;
     if (rooms?.size === 0) this.#table.asUser.delete(user);
-    return left;
+    return this.#asUserChange(changed);
   }
 
   async reserve(user: string, connection: string, limit: UserLimit): Promise<Reservation> {
@@ -147,6 +171,11 @@ export class MemoryPresence implements PresenceStore {
     return this.#table.claims.get(connection) ?? null;
   }
 
+  #asUserChange(changed: boolean): AsUserChange {
+    if (changed) this.#table.version++;
+    return { changed, version: this.#table.version };
+  }
+
   #offline(user: string): boolean {
     const { online, asUser } = this.#table;
     const instances = online.get(user);
@@ -154,6 +183,7 @@ export class MemoryPresence implements PresenceStore {
     if (instances.size > 0) return false;
     online.delete(user);
     asUser.delete(user);
+    this.#table.changed(undefined, user, false);
     return true;
   }
 
@@ -168,6 +198,7 @@ export class MemoryPresence implements PresenceStore {
     const others = roomsOf.get(user);
     others?.delete(room);
     if (others?.size === 0) roomsOf.delete(user);
+    this.#table.changed(room, user, false);
     return true;
   }
 }

@@ -1,4 +1,4 @@
-import type { Keys } from "./keys.ts";
+import type { BucketKeys } from "./bucket-keys.ts";
 import { instanceOf, type Lease, LIVENESS } from "./lease.ts";
 import type { Owed } from "./owed.ts";
 import { pipelined } from "./pipeline.ts";
@@ -41,12 +41,12 @@ return holder and alive(holder) and redis.call('HGET', KEYS[3], holder) or ''
 /** Connection ids that their callers chose, so that they can be found from every instance. */
 export class Claims {
   readonly #scripts: Scripts;
-  readonly #keys: Keys;
+  readonly #keys: BucketKeys;
   readonly #lease: Lease;
   readonly #owed: Owed;
   readonly #own: Set<string> = new Set();
 
-  constructor(scripts: Scripts, keys: Keys, lease: Lease, owed: Owed) {
+  constructor(scripts: Scripts, keys: BucketKeys, lease: Lease, owed: Owed) {
     this.#scripts = scripts;
     this.#keys = keys;
     this.#lease = lease;
@@ -82,10 +82,13 @@ export class Claims {
     await pipelined(this.#own, AT_A_TIME, (id) => this.#lease.insist(() => this.#claim(id)));
   }
 
-  /** Takes back what an incarnation claimed. */
+  /** Takes back what an incarnation claimed, but for what is still held here. */
   async sweep(incarnation: string): Promise<void> {
+    const holds = (id: string): boolean =>
+      incarnation === this.#lease.incarnation && this.#own.has(id);
     for await (const ids of scan(this.#scripts, "SSCAN", this.#keys.claims(incarnation))) {
-      await Promise.all(ids.map((id) => this.#release(incarnation, id)));
+      const stale = ids.filter((id) => !holds(id));
+      await Promise.all(stale.map((id) => this.#release(incarnation, id)));
     }
   }
 
@@ -103,7 +106,8 @@ export class Claims {
     const { incarnation, identity } = this.#lease;
     const own = [this.#keys.connection(id), this.#keys.claims(incarnation)];
     const keys = [...this.#keys.leases, ...own];
-    return (await this.#scripts.run(CLAIM, keys, [...identity, id])) as string | null;
+    const before = await this.#scripts.run(CLAIM, keys, [...identity, id]);
+    return this.#lease.counted(before as string | null);
   }
 
   async #release(incarnation: string, id: string): Promise<unknown> {

@@ -1,4 +1,4 @@
-import type { Place } from "./keys.ts";
+import type { Place } from "./bucket-keys.ts";
 import type { Entry } from "./memberships.ts";
 
 interface Holding {

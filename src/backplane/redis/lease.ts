@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { BackplaneUnavailableError } from "../../protocol/errors.ts";
-import type { Keys } from "./keys.ts";
+import type { BucketKeys } from "./bucket-keys.ts";
 import { defineScript, isReply, type Script, type Scripts } from "./scripts.ts";
 
 /** How long after a lease ended it is looked whether it really has, in milliseconds. */
@@ -27,18 +27,22 @@ local function alive(incarnation)
   end
   return living[incarnation]
 end
--- Its owner may write while alive, anybody else (an empty owner) may clear away the dead.
+-- Its owner may write while alive, which is counted; anybody else (an empty owner) may clear away the dead.
 local function maywrite(incarnation, owner)
   if owner == '' then return not alive(incarnation) end
-  return alive(incarnation) and redis.call('HGET', KEYS[3], incarnation) == owner
+  if not alive(incarnation) or redis.call('HGET', KEYS[3], incarnation) ~= owner then return false end
+  redis.call('HINCRBY', KEYS[3], incarnation .. ':writes', 1)
+  return true
 end
 `;
 
 /** O(1) in connections; O(instances) only after a silence. */
 const BEAT: Script = defineScript(`
 -- KEYS: 1 instances, 2 cluster, 3 owners
--- ARGV: 1 lease (ms), 2 incarnation, 3 owner, 4 generation the instance knows, 5 random
--- Answers status, generation, expired incarnations, ms until the next lease of another ends (or -1)
+-- ARGV: 1 lease (ms), 2 incarnation, 3 owner, 4 generation the instance knows, 5 random, 6 how many of its
+--   writes Redis has confirmed
+-- Answers status, generation, expired incarnations, ms until the next lease of another ends (or -1), and how
+--   many of its writes are there
 ${LIVENESS}
 local generation = redis.call('HGET', KEYS[2], 'generation')
 if not generation then
@@ -55,23 +59,26 @@ local status = 'ok'
 if generation ~= ARGV[4] then
   status = 'fresh'
 elseif not alive(ARGV[2]) then
-  return {'lapsed', generation, {}, -1}
+  return {'lapsed', generation, {}, -1, 0}
 end
 redis.call('ZADD', KEYS[1], now + ARGV[1], ARGV[2])
 redis.call('HSET', KEYS[3], ARGV[2], ARGV[3])
+local writes = tonumber(redis.call('HGET', KEYS[3], ARGV[2] .. ':writes') or 0)
+if status == 'ok' and writes < tonumber(ARGV[6]) then status = 'reverted' end
 local upcoming = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. now, '+inf', 'WITHSCORES', 'LIMIT', 0, 2)
 local nextend = -1
 for i = 1, #upcoming, 2 do
   if nextend < 0 and upcoming[i] ~= ARGV[2] then nextend = upcoming[i + 1] - now end
 end
-return {status, generation, redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now), nextend}
+return {status, generation, redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now), nextend, writes}
 `);
 
 type Beat = [
-  status: "ok" | "fresh" | "lapsed",
+  status: "ok" | "fresh" | "reverted" | "lapsed",
   generation: string,
   expired: string[],
   nextEnd: number,
+  writes: number,
 ];
 
 /** What a lease tells its owner. None of these may throw. */
@@ -80,6 +87,8 @@ export interface LeaseEvents {
   kept(): void;
   /** Redis is empty: it knows nothing of what was written. */
   emptied(): void;
+  /** Redis has forgotten the last of what was written: another one took its place, which lagged behind. */
+  reverted(): void;
   /** The others count `before` as dead; there is a new incarnation, which has written nothing. */
   lapsed(before: string): void;
   /** These are dead. Told again until they are cleared away. */
@@ -96,19 +105,21 @@ export interface LeaseEvents {
 export class Lease {
   readonly leaseMs: number;
   readonly #scripts: Scripts;
-  readonly #keys: Keys;
+  readonly #keys: BucketKeys;
   readonly #instanceId: string;
   readonly #events: LeaseEvents;
   #incarnation: string = newIncarnation();
   #generation = "";
   #session = 0;
+  /** How many writes of this incarnation Redis has confirmed, or is known to have. */
+  #writes = 0;
   #beating: Promise<void> | null = null;
   #timer: NodeJS.Timeout | null = null;
   #early: NodeJS.Timeout | null = null;
 
   constructor(
     scripts: Scripts,
-    keys: Keys,
+    keys: BucketKeys,
     instanceId: string,
     leaseMs: number,
     events: LeaseEvents,
@@ -181,6 +192,12 @@ export class Lease {
     }
   }
 
+  /** Takes note of what a script answered that asked `maywrite`; null: it was fenced. */
+  counted<T>(answer: T | null): T | null {
+    if (answer !== null) this.#writes++;
+    return answer;
+  }
+
   /** Does a write that rejects if it is fenced: what follows would be so too. */
   async insist<T>(run: () => Promise<T | null>): Promise<T> {
     const answer = await run();
@@ -194,12 +211,16 @@ export class Lease {
     if (beat[0] === "lapsed") {
       this.#incarnation = newIncarnation();
       this.#generation = "";
+      this.#writes = 0;
       beat = await this.#send();
     }
-    const [status, generation, expired, nextEnd] = beat;
+    const [status, generation, expired, nextEnd, writes] = beat;
     this.#generation = generation;
+    // Answers come in order: what is confirmed from now on was written after the beat.
+    this.#writes = writes;
     if (this.#incarnation !== before) this.#events.lapsed(before);
     else if (status === "fresh") this.#events.emptied();
+    else if (status === "reverted") this.#events.reverted();
     else this.#events.kept();
     if (expired.length > 0) this.#events.expired(expired);
     this.#beatEarly(nextEnd);
@@ -207,7 +228,7 @@ export class Lease {
 
   async #send(): Promise<Beat> {
     const random = randomBytes(6).toString("base64url");
-    const args = [...this.identity, this.#generation, random];
+    const args = [...this.identity, this.#generation, random, String(this.#writes)];
     return (await this.#scripts.run(BEAT, this.#keys.leases, args)) as Beat;
   }
 

@@ -1,123 +1,136 @@
 import type { Instance } from "../backplane.ts";
-import { type Client, Connection } from "./connection.ts";
+import type { ClientFactory } from "./client-factory.ts";
+import { ClusterServers } from "./cluster-servers.ts";
+import type { Client } from "./connection.ts";
+import { Interest } from "./interest.ts";
 import type { Keys } from "./keys.ts";
-import { RedisBroker } from "./redis-broker.ts";
-import { Scripts } from "./scripts.ts";
-import { Subscriptions } from "./subscriptions.ts";
-
-/** How often an instance sends itself a message, to know that its subscriptions live; in milliseconds. */
-const CANARY_EVERY_MS = 5000;
-/** So many that did not come back mean that the subscriber is deaf. */
-const CANARIES_MISSED = 2;
+import { RedisBroker, type Transport } from "./redis-broker.ts";
+import { isReply, Scripts } from "./scripts.ts";
+import type { Servers } from "./servers.ts";
+import type { Shard } from "./shard.ts";
+import { SingleServer } from "./single-server.ts";
 
 /** What a link asks of its owner. */
 export interface LinkEvents {
-  /** Redis is there again; messages flow when this resolves. A rejection makes the connection anew. */
-  joining(): Promise<void>;
+  /**
+   * A server is there again; messages flow through it when this resolves. A rejection makes the connection
+   * anew.
+   */
+  joining(client: Client, buckets: readonly number[]): Promise<void>;
   /** Something about Redis that people should know. */
   trouble(error: unknown): void;
 }
 
 /**
- * An instance's two connections to Redis, one for commands and one for subscriptions. Messages flow while
- * both are up; whatever is wrong with one of them, it is made anew.
+ * An instance's connections to Redis: what is published, subscribed to or asked for goes to the server that
+ * holds the name.
  */
-export class RedisLink {
+export class RedisLink implements Transport {
   readonly broker: RedisBroker;
   readonly scripts: Scripts;
-  readonly #commands: Connection;
-  readonly #subscriber: Connection;
-  readonly #subscriptions: Subscriptions;
-  readonly #events: LinkEvents;
-  readonly #canaryChannel: string;
-  #canaryTimer: NodeJS.Timeout | null = null;
-  #canariesOut = 0;
+  readonly #keys: Keys;
+  readonly #servers: Servers;
+  readonly #interest: Interest;
+  /** Who takes what comes on channels that are not the broker's. */
+  readonly #listeners: Map<string, Set<(message: Buffer) => void>> = new Map();
 
   constructor(
-    makeClient: () => Promise<Client>,
+    clients: ClientFactory,
     keys: Keys,
     instance: Instance,
     incarnation: string,
     events: LinkEvents,
   ) {
-    this.#events = events;
-    this.#canaryChannel = keys.channel(`instance:${instance.id}`);
-    this.#subscriptions = new Subscriptions(
-      (message, channel) => this.#receive(message, channel),
-      (error) => this.#subscriber.rebuild(error),
-    );
-    this.broker = new RedisBroker(instance, keys, incarnation, this.#subscriptions, (reason) =>
-      this.#rebuild(reason),
-    );
-    this.#commands = new Connection(makeClient, {
-      up: () => this.#joinIfUp(),
-      down: (reason) => this.#down(reason),
+    this.#keys = keys;
+    this.#interest = new Interest((channel) => {
+      this.#servers.of(channel)?.subscriptions.remove(channel);
     });
-    this.#subscriber = new Connection(makeClient, {
-      up: async (client) => {
-        await this.#subscriptions.connected(client);
-        await this.#joinIfUp();
-      },
-      down: (reason) => {
-        this.#subscriptions.disconnected();
-        this.#down(reason);
-      },
-    });
-    this.scripts = new Scripts(() => this.#commands.client);
+    this.broker = new RedisBroker(instance, keys, incarnation, this);
+    const shardEvents = {
+      wanted: (shard: Shard) => this.#wantedOf(shard),
+      receive: (message: Buffer, channel: Buffer) => this.#receive(message, channel.toString()),
+      joining: ({ buckets }: Shard, client: Client) => events.joining(client, buckets),
+      changed: () => this.broker.transportChanged(),
+      lost: () => this.broker.lost(),
+      trouble: (reason: unknown) => events.trouble(reason),
+    };
+    const canary = `instance:${instance.id}` as const;
+    this.#servers =
+      clients.seeds === null
+        ? new SingleServer(clients, keys, canary, shardEvents)
+        : new ClusterServers(clients, keys, canary, shardEvents);
+    this.scripts = new Scripts(
+      (key) => this.#servers.of(key)?.client ?? null,
+      (key, error) => this.#servers.misrouted(key, error),
+    );
   }
 
-  /** Resolves when both connections were tried once, whether or not Redis is there. */
-  async start(): Promise<void> {
-    void this.#subscriptions.want(this.#canaryChannel);
-    this.#canaryTimer = setInterval(() => this.#sendCanary(), CANARY_EVERY_MS).unref();
-    await Promise.all([this.#commands.start(), this.#subscriber.start()]);
+  /** Resolves when every server was tried once, whether or not it is there. */
+  start(): Promise<void> {
+    return this.#servers.start();
   }
 
   async stop(): Promise<void> {
-    if (this.#canaryTimer !== null) clearInterval(this.#canaryTimer);
-    this.broker.lost();
-    await Promise.all([this.#commands.stop(), this.#subscriber.stop()]);
-    this.#subscriptions.stop();
+    await this.#servers.stop();
+    this.#interest.stop();
   }
 
-  async #joinIfUp(): Promise<void> {
-    const commands = this.#commands.client;
-    if (commands === null || !this.#subscriptions.complete) return;
-    await this.#events.joining();
-    // Either may have been lost while the owner was joining.
-    if (this.#commands.client !== commands || !this.#subscriptions.complete) return;
-    this.#canariesOut = 0;
-    this.broker.connected(commands);
+  /**
+   * Takes what is published on a channel that is none of the broker's, until it is ended. Resolves as
+   * `subscribe` does. The listener MUST NOT throw.
+   */
+  async listen(channel: string, listener: (message: Buffer) => void): Promise<() => void> {
+    const listeners = this.#listeners.get(channel) ?? new Set();
+    this.#listeners.set(channel, listeners.add(listener));
+    await this.subscribe(channel);
+    return () => {
+      listeners.delete(listener);
+      if (listeners.size > 0) return;
+      this.#listeners.delete(channel);
+      this.unsubscribe(channel);
+    };
   }
 
-  #down(reason: unknown): void {
-    this.broker.lost();
-    this.#events.trouble(reason);
+  // For the broker
+
+  get complete(): boolean {
+    return this.#servers.complete;
   }
 
-  #rebuild(reason: Error): void {
-    this.#commands.rebuild(reason);
-    this.#subscriber.rebuild(reason);
+  flows(channel: string): boolean {
+    return this.#servers.of(channel)?.flowing ?? false;
   }
 
-  #receive(message: Buffer, channel: Buffer): void {
-    if (message.equals(CANARY) && channel.equals(Buffer.from(this.#canaryChannel))) {
-      this.#canariesOut = 0;
-    } else this.broker.receive(message, channel);
+  subscribe(channel: string): Promise<void> {
+    this.#interest.add(channel);
+    return this.#servers.of(channel)?.subscriptions.add(channel) ?? Promise.resolve();
   }
 
-  #sendCanary(): void {
-    const client = this.#commands.client;
-    if (client === null || this.broker.status === "degraded") return;
-    if (this.#canariesOut >= CANARIES_MISSED) {
-      this.#canariesOut = 0;
-      this.#subscriber.rebuild(new Error("Redis lost a subscription without saying so."));
-      return;
-    }
-    this.#canariesOut++;
-    // A failure is the watchdog's to find.
-    client.publish(this.#canaryChannel, CANARY).catch(() => {});
+  unsubscribe(channel: string): void {
+    this.#interest.release(channel);
+  }
+
+  isSubscribed(channel: string): boolean {
+    return this.#servers.of(channel)?.subscriptions.isConfirmed(channel) ?? false;
+  }
+
+  async publish(channel: string, message: Buffer): Promise<void> {
+    await this.#servers.of(channel)?.publish(channel, message);
+  }
+
+  failed(channel: string, reason: Error): void {
+    if (isReply(reason, "MOVED")) this.#servers.misrouted(channel, reason);
+    else this.#servers.of(channel)?.rebuild(reason);
+  }
+
+  #receive(message: Buffer, channel: string): void {
+    const listeners = this.#listeners.get(channel);
+    if (listeners === undefined) this.broker.receive(message, channel);
+    else for (const listener of listeners) listener(message);
+  }
+
+  *#wantedOf({ buckets }: Shard): Generator<string> {
+    const own = new Set(buckets);
+    for (const channel of this.#interest) if (own.has(this.#keys.bucketOf(channel))) yield channel;
   }
 }
-
-const CANARY = Buffer.from("roomcast canary");

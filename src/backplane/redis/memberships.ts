@@ -1,4 +1,4 @@
-import { type Keys, ONLINE, type Place } from "./keys.ts";
+import { type BucketKeys, ONLINE, type Place } from "./bucket-keys.ts";
 import { type Lease, LIVENESS } from "./lease.ts";
 import { batches, pipelined } from "./pipeline.ts";
 import { readPage, scan } from "./scan.ts";
@@ -15,16 +15,19 @@ export interface Entry {
   readonly value: string;
 }
 
-/** `present` makes each transition count once: whoever adds to it or removes from it has made it. */
+/**
+ * `present` makes each transition count once: whoever adds to it or removes from it has made it. It is also
+ * published, in the order it was made; whoever may not publish is no worse off.
+ */
 const ENTER = defineScript(`
 -- KEYS: 1 instances, 2 cluster, 3 owners, 4 places of the incarnation; for each group: holders, present
--- ARGV: 1 lease (ms), 2 incarnation, 3 owner, 4 base of members;
---   for each group: place, 1 if watched, how many, and for each: member, value
+-- ARGV: 1 lease (ms), 2 incarnation, 3 owner, 4 base of members, 5 command that publishes,
+--   6 base of channels of changes; for each group: place, 1 if watched, how many, and for each: member, value
 -- Answers for each member 1 if it was nowhere else; nil if fenced
 ${LIVENESS}
 if not maywrite(ARGV[2], ARGV[3]) then return false end
 local came = {}
-local key, arg = 5, 5
+local key, arg = 5, 7
 while KEYS[key] do
   local place, watched, size = ARGV[arg], ARGV[arg + 1] == '1', tonumber(ARGV[arg + 2])
   local members = ARGV[4] .. ARGV[2] .. ':' .. place
@@ -34,6 +37,7 @@ while KEYS[key] do
   for _ = 1, size do
     redis.call('HSET', members, ARGV[arg], ARGV[arg + 1])
     came[#came + 1] = watched and redis.call('SADD', KEYS[key + 1], ARGV[arg]) or 0
+    if came[#came] == 1 then redis.pcall(ARGV[5], ARGV[6] .. place, '+' .. ARGV[arg]) end
     arg = arg + 2
   end
   key = key + 2
@@ -44,13 +48,14 @@ return came
 const EXIT = defineScript(`
 -- KEYS: 1 instances, 2 cluster, 3 owners, 4 places of the incarnation; for each group: holders, present
 -- ARGV: 1 lease (ms), 2 incarnation, 3 owner (empty: clears away a dead incarnation), 4 base of members,
---   5 base of rooms joined as a user; for each group: place, 1 if watched, how many, members
+--   5 command that publishes, 6 base of channels of changes, 7 base of rooms joined as a user;
+--   for each group: place, 1 if watched, how many, members
 -- Answers for each member 1 if it is nowhere now; nil if fenced
 ${LIVENESS}
 if not maywrite(ARGV[2], ARGV[3]) then return false end
 if ARGV[3] == '' then redis.call('ZADD', KEYS[1], 'XX', 0, ARGV[2]) end
 local went = {}
-local key, arg = 5, 6
+local key, arg = 5, 8
 while KEYS[key] do
   local place, watched, size = ARGV[arg], ARGV[arg + 1] == '1', tonumber(ARGV[arg + 2])
   local members = ARGV[4] .. ARGV[2] .. ':' .. place
@@ -67,7 +72,8 @@ while KEYS[key] do
       held = held or redis.call('HEXISTS', other, member) == 1
     end
     if watched and not held then gone = redis.call('SREM', KEYS[key + 1], member) end
-    if gone == 1 and place == '${ONLINE}' then redis.call('DEL', ARGV[5] .. member) end
+    if gone == 1 then redis.pcall(ARGV[5], ARGV[6] .. place, '-' .. member) end
+    if gone == 1 and place == '${ONLINE}' then redis.call('DEL', ARGV[7] .. member) end
     went[#went + 1] = gone
   end
   if redis.call('EXISTS', members) == 0 then
@@ -86,7 +92,7 @@ const FORGET = defineScript(`
 ${LIVENESS}
 if not maywrite(ARGV[2], ARGV[3]) then return false end
 redis.call('ZREM', KEYS[1], ARGV[2])
-redis.call('HDEL', KEYS[3], ARGV[2])
+redis.call('HDEL', KEYS[3], ARGV[2], ARGV[2] .. ':writes')
 for i = 4, #KEYS do redis.call('DEL', KEYS[i]) end
 return 1
 `);
@@ -97,10 +103,10 @@ return 1
  */
 export class Memberships {
   readonly #scripts: Scripts;
-  readonly #keys: Keys;
+  readonly #keys: BucketKeys;
   readonly #lease: Lease;
 
-  constructor(scripts: Scripts, keys: Keys, lease: Lease) {
+  constructor(scripts: Scripts, keys: BucketKeys, lease: Lease) {
     this.#scripts = scripts;
     this.#keys = keys;
     this.#lease = lease;
@@ -109,13 +115,13 @@ export class Memberships {
   /** Whether each member came to its place: nobody else held it. null: fenced. */
   async enter(entries: readonly Entry[]): Promise<boolean[] | null> {
     const { groupKeys, groupArgs } = this.#group(entries, ({ member, value }) => [member, value]);
-    const args = [...this.#lease.identity, this.#keys.membersBase, ...groupArgs];
-    return this.#write(ENTER, this.#lease.incarnation, groupKeys, args);
+    const args = [...this.#lease.identity, ...this.#bases, ...groupArgs];
+    return this.#lease.counted(await this.#write(ENTER, this.#lease.incarnation, groupKeys, args));
   }
 
   /** Whether each member is gone from its place: nobody holds it any more. null: fenced. */
-  exit(entries: readonly Entry[]): Promise<boolean[] | null> {
-    return this.#exit(entries, this.#lease.identity);
+  async exit(entries: readonly Entry[]): Promise<boolean[] | null> {
+    return this.#lease.counted(await this.#exit(entries, this.#lease.identity));
   }
 
   /**
@@ -124,16 +130,24 @@ export class Memberships {
    */
   async sweep(incarnation: string, gone: (entry: Entry) => void): Promise<void> {
     const identity = [String(this.#lease.leaseMs), incarnation, ""] as const;
-    for await (const names of scan(this.#scripts, "SSCAN", this.#keys.places(incarnation))) {
-      for await (const entries of this.#entriesOf(incarnation, names)) {
-        await pipelined(batches(entries, BATCH), AT_A_TIME, async (batch) => {
-          const went = await this.#exit(batch, identity);
-          if (went === null) throw new StillAlive();
-          batch.forEach((entry, index) => {
-            if (went[index]) gone(entry);
-          });
+    for await (const entries of this.#stored(incarnation)) {
+      await pipelined(batches(entries, BATCH), AT_A_TIME, async (batch) => {
+        const went = await this.#exit(batch, identity);
+        if (went === null) throw new StillAlive();
+        batch.forEach((entry, index) => {
+          if (went[index]) gone(entry);
         });
-      }
+      });
+    }
+  }
+
+  /** Removes what is stored of this incarnation and should not be. Rejects if fenced. */
+  async prune(holds: (entry: Entry) => boolean): Promise<void> {
+    for await (const entries of this.#stored(this.#lease.incarnation)) {
+      await this.exitAll(
+        entries.filter((entry) => !holds(entry)),
+        () => {},
+      );
     }
   }
 
@@ -164,13 +178,14 @@ export class Memberships {
     identity: readonly [lease: string, incarnation: string, owner: string],
   ): Promise<boolean[] | null> {
     const { groupKeys, groupArgs } = this.#group(entries, ({ member }) => [member]);
-    const { membersBase, asUserBase } = this.#keys;
-    return this.#write(EXIT, identity[1], groupKeys, [
-      ...identity,
-      membersBase,
-      asUserBase,
-      ...groupArgs,
-    ]);
+    const args = [...identity, ...this.#bases, this.#keys.asUserBase, ...groupArgs];
+    return this.#write(EXIT, identity[1], groupKeys, args);
+  }
+
+  /** Arguments of every script that writes. */
+  get #bases(): [members: string, publish: string, changes: string] {
+    const { membersBase, publishCommand, changesBase } = this.#keys;
+    return [membersBase, publishCommand, changesBase];
   }
 
   async #all(
@@ -217,6 +232,12 @@ export class Memberships {
       }
     }
     return { groupKeys, groupArgs };
+  }
+
+  async *#stored(incarnation: string): AsyncGenerator<Entry[]> {
+    for await (const names of scan(this.#scripts, "SSCAN", this.#keys.places(incarnation))) {
+      yield* this.#entriesOf(incarnation, names);
+    }
   }
 
   /** What an incarnation holds in these places: a page of each at a time. */

@@ -1,13 +1,15 @@
 import { randomBytes } from "node:crypto";
+import { ConfigurationError } from "../../protocol/errors.ts";
 import { isName } from "../../protocol/names.ts";
 import type { Attachment, Backplane, Instance } from "../backplane.ts";
 import { clientFactory, type RedisLocation } from "./client-factory.ts";
-import { Keys } from "./keys.ts";
+import type { Client } from "./connection.ts";
+import { CLUSTER_BUCKETS, Keys } from "./keys.ts";
 import { RedisLink } from "./link.ts";
 import { RedisHistory } from "./redis-history.ts";
 import { RedisPresence } from "./redis-presence.ts";
 import { RedisReceipts } from "./redis-receipts.ts";
-import { checkServer, explain } from "./start-checks.ts";
+import { checkBuckets, checkServer, explain } from "./start-checks.ts";
 
 export interface RedisBackplaneOptions extends RedisLocation {
   /** What every key and channel begins with; separates clusters on one Redis. Default `ws:`. */
@@ -23,8 +25,9 @@ export interface RedisBackplaneOptions extends RedisLocation {
 const LEASE_MS = { min: 1000, max: 3_600_000 };
 
 /**
- * A backplane on Redis 7 or newer: all instances on the same Redis with the same prefix are a cluster.
- * While Redis is away instances go on by themselves, and join again when it is back.
+ * A backplane on Redis 7 or newer, alone, watched over by Sentinels, or a Redis Cluster: all instances on the
+ * same Redis with the same prefix are a cluster. While Redis is away instances go on by themselves, and join
+ * again when it is back. A start rejects with a `ConfigurationError` if this Redis will never do.
  *
  * @throws TypeError or RangeError naming the option that is wrong.
  */
@@ -46,23 +49,33 @@ class RedisAttachment implements Attachment {
   readonly receipts: RedisReceipts;
   readonly #instance: Instance;
   readonly #prefix: string;
+  readonly #keys: Keys;
   readonly #link: RedisLink;
   /** What has been said since Redis was last there: an outage is told once, not at each attempt. */
   readonly #said: Set<string> = new Set();
+  /** Why this Redis will not do, however long one waits. */
+  #refusal: ConfigurationError | null = null;
   #stopping = false;
 
   constructor(instance: Instance, location: RedisLocation, prefix: string, leaseMs: number) {
     this.#instance = instance;
     this.#prefix = prefix;
-    const keys = new Keys(prefix);
+    const keys = new Keys(prefix, location.cluster && CLUSTER_BUCKETS);
+    this.#keys = keys;
     const sender = randomBytes(9).toString("base64url");
     this.#link = new RedisLink(clientFactory(location, instance.id), keys, instance, sender, {
-      joining: () => this.#join(),
+      joining: (client, buckets) => this.#join(client, buckets),
       trouble: (error) => this.#report(error),
     });
     const { broker, scripts } = this.#link;
     this.broker = broker;
-    this.presence = new RedisPresence(scripts, keys, instance, leaseMs);
+    this.presence = new RedisPresence(
+      scripts,
+      (channel, listener) => this.#link.listen(channel, listener),
+      keys,
+      instance,
+      leaseMs,
+    );
     this.history = new RedisHistory(keys, broker, scripts);
     this.receipts = new RedisReceipts(keys, scripts);
   }
@@ -70,6 +83,9 @@ class RedisAttachment implements Attachment {
   async start(): Promise<void> {
     this.presence.start();
     await this.#link.start();
+    if (this.#refusal === null) return;
+    await this.stop();
+    throw this.#refusal;
   }
 
   async stop(): Promise<void> {
@@ -78,16 +94,28 @@ class RedisAttachment implements Attachment {
     await this.#link.stop();
   }
 
-  async #join(): Promise<void> {
-    const warnings = await checkServer(this.#link.scripts);
-    await this.presence.join();
+  /** What a server must say and do before messages flow through it. */
+  async #join(client: Client, buckets: readonly number[]): Promise<void> {
+    const warnings = await this.#check(client, buckets);
+    await this.presence.join(buckets);
     this.#said.clear();
     for (const warning of warnings) this.#report(warning);
   }
 
+  async #check(client: Client, buckets: readonly number[]): Promise<ConfigurationError[]> {
+    try {
+      const warnings = await checkServer(client, this.#keys.sharded);
+      if (this.#keys.sharded && buckets.includes(0)) await checkBuckets(client, this.#keys);
+      return warnings;
+    } catch (error) {
+      if (error instanceof ConfigurationError) this.#refusal = error;
+      throw error;
+    }
+  }
+
   #report(error: unknown): void {
     if (this.#stopping) return;
-    const explained = explain(error, this.#prefix);
+    const explained = explain(error, this.#prefix, this.#keys.sharded);
     const message = String(explained);
     if (this.#said.has(message)) return;
     this.#said.add(message);
@@ -95,13 +123,23 @@ class RedisAttachment implements Attachment {
   }
 }
 
-function checkOptions({ url, client }: RedisLocation, prefix: string, leaseMs: number): void {
+function checkOptions(location: RedisLocation, prefix: string, leaseMs: number): void {
+  const { url, client, sentinel, cluster } = location;
   if (url !== undefined && client !== undefined) {
     throw new TypeError("Give url or client, not both.");
   }
-  if (url !== undefined && !(/^rediss?:\/\//.test(url) && URL.canParse(url))) {
+  if (url !== undefined && !isRedisUrl(url)) {
     // Not shown: it may hold a password.
     throw new TypeError("url must be a URL that begins with redis:// or rediss://.");
+  }
+  if (cluster !== undefined) {
+    if (url !== undefined || sentinel !== undefined) {
+      throw new TypeError("Give cluster alone or with client, not with url or sentinel.");
+    }
+    if (!Array.isArray(cluster) || cluster.length === 0 || !cluster.every(isRedisUrl)) {
+      const what = "the URLs of some nodes";
+      throw new TypeError(`cluster must list ${what}, which begin with redis:// or rediss://.`);
+    }
   }
   if (!isName(prefix)) {
     const allowed = "1 to 256 bytes of text without control characters, { or }";
@@ -111,4 +149,8 @@ function checkOptions({ url, client }: RedisLocation, prefix: string, leaseMs: n
     const allowed = `milliseconds from ${LEASE_MS.min} to ${LEASE_MS.max}`;
     throw new RangeError(`leaseMs must be ${allowed}, not ${leaseMs}.`);
   }
+}
+
+function isRedisUrl(url: unknown): boolean {
+  return typeof url === "string" && /^rediss?:\/\//.test(url) && URL.canParse(url);
 }

@@ -1,16 +1,32 @@
 import type { Instance } from "../backplane.ts";
 import type { Broker, BrokerStatus, Channel, Packet, Publication } from "../broker.ts";
-import type { Client } from "./connection.ts";
 import type { Keys } from "./keys.ts";
-import type { Subscriptions } from "./subscriptions.ts";
 import { decodePacket, encodePacket } from "./wire.ts";
 
 /** How long a message may wait for Redis before this instance goes on by itself, in milliseconds. */
 const DEADLINE_MS = 2500;
 
+/** What carries bytes from channel to channel, while it can. Channels are full names. */
+export interface Transport {
+  /** Whether messages flow on every channel. */
+  readonly complete: boolean;
+  /** Whether what is published on the channel reaches all who are subscribed to it. */
+  flows(channel: string): boolean;
+  subscribe(channel: string): Promise<void>;
+  unsubscribe(channel: string): void;
+  /** Whether everything published to the channel from now on comes back here. */
+  isSubscribed(channel: string): boolean;
+  /** Rejects if Redis did not take the message, or nobody knows. */
+  publish(channel: string, message: Buffer): Promise<void>;
+  /** A message was refused, or did not come back in time. */
+  failed(channel: string, reason: Error): void;
+}
+
 /** A message on its way through Redis. */
 interface Outstanding {
   readonly channel: Channel;
+  /** The full name of that channel. */
+  readonly name: string;
   readonly packet: Packet;
   readonly sentAt: number;
   /** It comes back to this instance, which delivers it then. */
@@ -26,44 +42,35 @@ interface Outstanding {
  * Publishes through Redis and delivers from the subscription, the publisher's own messages too: that is
  * what gives one order everywhere.
  *
- * When Redis is lost the epoch is raised, what has not come back is delivered here in the order it was
- * sent, and new messages after it. Echoes of an older epoch are dropped when they turn up late, here and
- * by everybody who has seen the new one. So nothing is delivered twice or out of a sender's order, and
- * no list of ids is needed.
+ * When a server is lost the epoch is raised, what has not come back is delivered here in the order it was
+ * sent, and what follows on channels of that server after it. Echoes of an older epoch are dropped when
+ * they turn up late, here and by everybody who has seen the new one. So nothing is delivered twice or out
+ * of a sender's order, and no list of ids is needed.
  */
 export class RedisBroker implements Broker {
   readonly #instance: Instance;
   readonly #keys: Keys;
   readonly #incarnation: string;
-  readonly #subscriptions: Subscriptions;
-  readonly #hung: (reason: Error) => void;
+  readonly #transport: Transport;
   /** For each sender: the highest epoch seen. */
   readonly #epochs: Map<string, number> = new Map();
   /** In the order they were sent. */
   readonly #outstanding: Map<number, Outstanding> = new Map();
-  #commands: Client | null = null;
+  #status: BrokerStatus = "degraded";
   #epoch = 1;
   #sequence = 0;
   #deadline: NodeJS.Timeout | null = null;
   #garbage = 0;
 
-  /** `hung`: Redis has not answered in time, so its connections must be made anew. */
-  constructor(
-    instance: Instance,
-    keys: Keys,
-    incarnation: string,
-    subscriptions: Subscriptions,
-    hung: (reason: Error) => void,
-  ) {
+  constructor(instance: Instance, keys: Keys, incarnation: string, transport: Transport) {
     this.#instance = instance;
     this.#keys = keys;
     this.#incarnation = incarnation;
-    this.#subscriptions = subscriptions;
-    this.#hung = hung;
+    this.#transport = transport;
   }
 
   get status(): BrokerStatus {
-    return this.#commands === null ? "degraded" : "connected";
+    return this.#status;
   }
 
   /** How many messages came on our channels that nobody could read. */
@@ -72,20 +79,20 @@ export class RedisBroker implements Broker {
   }
 
   subscribe(channel: Channel): Promise<void> {
-    return this.#subscriptions.want(this.#keys.channel(channel));
+    return this.#transport.subscribe(this.#keys.channel(channel));
   }
 
   unsubscribe(channel: Channel): void {
-    this.#subscriptions.release(this.#keys.channel(channel));
+    this.#transport.unsubscribe(this.#keys.channel(channel));
   }
 
   async publish(channel: Channel, packet: Packet): Promise<Publication> {
-    const client = this.#commands;
-    if (client === null) {
+    const name = this.#keys.channel(channel);
+    if (!this.#transport.flows(name)) {
       return { scope: "instance", localRecipients: this.#instance.receive(channel, packet) };
     }
-    const { name, bytes, sequence, publication } = this.#prepare(channel, packet, false);
-    client.publish(name, bytes).then(
+    const { bytes, sequence, publication } = this.#prepare(channel, name, packet, false);
+    this.#transport.publish(name, bytes).then(
       () => this.#accepted(sequence),
       (error) => this.#refused(sequence, error),
     );
@@ -101,7 +108,8 @@ export class RedisBroker implements Broker {
     packet: Packet,
     run: (name: string, bytes: Buffer) => Promise<T>,
   ): Promise<{ readonly outcome: T; readonly publication: Publication }> {
-    const { name, bytes, sequence, publication } = this.#prepare(channel, packet, true);
+    const name = this.#keys.channel(channel);
+    const { bytes, sequence, publication } = this.#prepare(channel, name, packet, true);
     try {
       const outcome = await run(name, bytes);
       if (!outcome.published) {
@@ -117,8 +125,8 @@ export class RedisBroker implements Broker {
   }
 
   /** Takes what the subscriber connection brings. Never throws. */
-  receive(message: Buffer, name: Buffer): void {
-    const channel = this.#keys.channelOf(name.toString());
+  receive(message: Buffer, name: string): void {
+    const channel = this.#keys.channelOf(name);
     const envelope = decodePacket(message);
     if (envelope === null) {
       this.#garbage++;
@@ -138,17 +146,16 @@ export class RedisBroker implements Broker {
     }
   }
 
-  /** Redis is there, and so is every subscription. */
-  connected(commands: Client): void {
-    if (this.#commands !== null) return;
-    this.#commands = commands;
-    this.#instance.statusChanged("connected");
+  /** Messages flow on more channels, or perhaps on fewer. */
+  transportChanged(): void {
+    const status = this.#transport.complete ? "connected" : "degraded";
+    if (status === this.#status) return;
+    this.#status = status;
+    this.#instance.statusChanged(status);
   }
 
-  /** Redis is gone. What was on its way is delivered here, in the order it was sent. */
+  /** A server is gone. What was on its way is delivered here, in the order it was sent. */
   lost(): void {
-    if (this.#commands === null) return;
-    this.#commands = null;
     this.#epoch++;
     const outstanding = [...this.#outstanding.values()];
     this.#outstanding.clear();
@@ -159,7 +166,7 @@ export class RedisBroker implements Broker {
       const localRecipients = deliver ? this.#instance.receive(channel, packet) : 0;
       resolve({ scope: accepted ? "cluster" : "unknown", localRecipients });
     }
-    this.#instance.statusChanged("degraded");
+    this.transportChanged();
   }
 
   /** Forgets senders other than those that are alive. */
@@ -169,15 +176,16 @@ export class RedisBroker implements Broker {
 
   #prepare(
     channel: Channel,
+    name: string,
     packet: Packet,
     stored: boolean,
-  ): { name: string; bytes: Buffer; sequence: number; publication: Promise<Publication> } {
+  ): { bytes: Buffer; sequence: number; publication: Promise<Publication> } {
     const sequence = ++this.#sequence;
-    const name = this.#keys.channel(channel);
-    const returns = this.#subscriptions.isConfirmed(name);
+    const returns = this.#transport.isSubscribed(name);
     const publication = new Promise<Publication>((resolve) => {
       this.#outstanding.set(sequence, {
         channel,
+        name,
         packet,
         sentAt: performance.now(),
         returns,
@@ -188,7 +196,7 @@ export class RedisBroker implements Broker {
     });
     this.#watch();
     const origin = { incarnation: this.#incarnation, epoch: this.#epoch, sequence };
-    return { name, bytes: encodePacket(origin, packet), sequence, publication };
+    return { bytes: encodePacket(origin, packet), sequence, publication };
   }
 
   #accepted(sequence: number): void {
@@ -201,9 +209,16 @@ export class RedisBroker implements Broker {
   }
 
   #refused(sequence: number, error: unknown): void {
-    if (!this.#outstanding.has(sequence)) return;
-    this.#hung(error instanceof Error ? error : new Error(String(error)));
-    this.lost();
+    const message = this.#outstanding.get(sequence);
+    if (message === undefined) return;
+    this.#failed(message.name, error instanceof Error ? error : new Error(String(error)));
+  }
+
+  /** The transport says that it is lost; should it not be, what failed is delivered here all the same. */
+  #failed(name: string, reason: Error): void {
+    const epoch = this.#epoch;
+    this.#transport.failed(name, reason);
+    if (this.#epoch === epoch) this.lost();
   }
 
   #returned(sequence: number, channel: Channel, packet: Packet): void {
@@ -221,8 +236,8 @@ export class RedisBroker implements Broker {
         if (this.#deadline !== null) clearInterval(this.#deadline);
         this.#deadline = null;
       } else if (performance.now() - oldest.sentAt >= DEADLINE_MS) {
-        this.#hung(new Error(`Redis did not bring back a message within ${DEADLINE_MS} ms.`));
-        this.lost();
+        const reason = `Redis did not bring back a message within ${DEADLINE_MS} ms.`;
+        this.#failed(oldest.name, new Error(reason));
       }
     }, DEADLINE_MS / 10).unref();
   }

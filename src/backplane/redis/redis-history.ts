@@ -37,7 +37,8 @@ end
  */
 const APPEND = defineScript(`${END}
 -- KEYS: log, log end, and the idempotency key if there is one
--- ARGV: packet, nonce, max length, log's ttl (ms), end's ttl (ms), channel, link mark, idempotency window (ms)
+-- ARGV: packet, nonce, max length, log's ttl (ms), end's ttl (ms), channel,
+--       command that publishes, link mark, idempotency window (ms)
 if KEYS[3] then
   local first = redis.call('GET', KEYS[3])
   if first then return {first, 0} end
@@ -47,8 +48,8 @@ local id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[3], '*', 'prev', prev
 local position = id .. '~' .. ARGV[2]
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
 redis.call('SET', KEYS[2], position, 'PX', ARGV[5])
-if KEYS[3] then redis.call('SET', KEYS[3], position, 'PX', ARGV[8]) end
-redis.pcall('PUBLISH', ARGV[6], ARGV[7] .. position .. ' ' .. prev .. '\\n' .. ARGV[1])
+if KEYS[3] then redis.call('SET', KEYS[3], position, 'PX', ARGV[9]) end
+redis.pcall(ARGV[7], ARGV[6], ARGV[8] .. position .. ' ' .. prev .. '\\n' .. ARGV[1])
 return {position, 1}
 `);
 
@@ -108,6 +109,7 @@ export class RedisHistory implements HistoryStore {
   ): Promise<Appended> {
     const keys = this.#keysOf(log);
     if (idempotencyKey !== null) keys.push(this.#keys.idempotency(log, idempotencyKey));
+    const { publishCommand } = this.#keys;
     const nonce = randomBytes(6).toString("base64url");
     const { maxLength, ttlMs } = policy;
     const limits = [maxLength, ttlMs, ttlMs * END_OUTLIVES].map(String);
@@ -115,7 +117,8 @@ export class RedisHistory implements HistoryStore {
       log,
       packet,
       async (channel, bytes) => {
-        const args = [bytes, nonce, ...limits, channel, LINK_MARK, String(IDEMPOTENCY_MS)];
+        const published = [channel, publishCommand, LINK_MARK, String(IDEMPOTENCY_MS)];
+        const args = [bytes, nonce, ...limits, ...published];
         return toOutcome(await this.#scripts.run(APPEND, keys, args));
       },
     );

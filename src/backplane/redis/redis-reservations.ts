@@ -1,5 +1,5 @@
 import { type Reservation, Reservations, type UserLimit } from "../../connections/reservations.ts";
-import type { Keys } from "./keys.ts";
+import type { BucketKeys } from "./bucket-keys.ts";
 import { type Lease, LIVENESS } from "./lease.ts";
 import type { Owed } from "./owed.ts";
 import { pipelined } from "./pipeline.ts";
@@ -60,12 +60,12 @@ return 1
  */
 export class RedisReservations {
   readonly #scripts: Scripts;
-  readonly #keys: Keys;
+  readonly #keys: BucketKeys;
   readonly #lease: Lease;
   readonly #owed: Owed;
   readonly #own: Reservations = new Reservations();
 
-  constructor(scripts: Scripts, keys: Keys, lease: Lease, owed: Owed) {
+  constructor(scripts: Scripts, keys: BucketKeys, lease: Lease, owed: Owed) {
     this.#scripts = scripts;
     this.#keys = keys;
     this.#lease = lease;
@@ -129,7 +129,7 @@ export class RedisReservations {
     const own = [this.#keys.reservations(user), this.#keys.reserving(incarnation)];
     const args = [...identity, user, id, String(max), whenFull];
     const reply = await this.#scripts.run(RESERVE, [...this.#keys.leases, ...own], args);
-    return reply as [0 | 1, ...string[]] | null;
+    return this.#lease.counted(reply as [0 | 1, ...string[]] | null);
   }
 
   #release(incarnation: string, user: string, ids: readonly string[]): Promise<unknown> {

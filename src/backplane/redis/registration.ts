@@ -1,9 +1,9 @@
 import { BackplaneUnavailableError } from "../../protocol/errors.ts";
 import type { Instance } from "../backplane.ts";
-import type { Transition } from "../presence-store.ts";
+import type { Arrival, AsUserChange, Transition } from "../presence-store.ts";
+import { type BucketKeys, ONLINE } from "./bucket-keys.ts";
 import { Claims } from "./claims.ts";
 import { Holdings } from "./holdings.ts";
-import { type Keys, ONLINE } from "./keys.ts";
 import { Lease } from "./lease.ts";
 import { type Entry, Memberships, StillAlive } from "./memberships.ts";
 import { Owed } from "./owed.ts";
@@ -18,6 +18,8 @@ const AT_A_TIME = 500;
 interface Rebuild {
   /** Others count this one as dead: it is cleared away first, and all is told that happens. */
   readonly lapsed: string | null;
+  /** What is stored is older than what was written: some of it may be there no more here. */
+  readonly reverted: boolean;
 }
 
 /**
@@ -25,13 +27,14 @@ interface Rebuild {
  * long as its lease lasts (`Lease`); after that others clear it away (`Memberships.sweep`).
  *
  * What could not be written is owed, and made up for after the next heartbeat. A Redis that came back
- * empty is told everything again, in silence; after a lapsed lease everything is told again as new.
+ * empty, or lost the last of what was written, is told everything again, in silence; after a lapsed lease
+ * everything is told again as new.
  */
 export class Registration {
   readonly lease: Lease;
   readonly claims: Claims;
   readonly reservations: RedisReservations;
-  readonly #keys: Keys;
+  readonly #keys: BucketKeys;
   readonly #instance: Instance;
   readonly #memberships: Memberships;
   readonly #roomsAsUser: RoomsAsUser;
@@ -41,13 +44,24 @@ export class Registration {
   #rebuild: Rebuild | null = null;
   #catchingUp: Promise<void> | null = null;
 
-  constructor(scripts: Scripts, keys: Keys, instance: Instance, leaseMs: number) {
+  /** `emptied`: Redis is empty, and is being told everything again. */
+  constructor(
+    scripts: Scripts,
+    keys: BucketKeys,
+    instance: Instance,
+    leaseMs: number,
+    emptied: () => void,
+  ) {
     this.#keys = keys;
     this.#instance = instance;
     this.lease = new Lease(scripts, keys, instance.id, leaseMs, {
       kept: () => this.#catchUp(this.#rebuild),
-      emptied: () => this.#catchUp({ lapsed: null }),
-      lapsed: (before) => this.#catchUp({ lapsed: before }),
+      emptied: () => {
+        emptied();
+        this.#catchUp({ lapsed: null, reverted: false });
+      },
+      reverted: () => this.#catchUp({ lapsed: null, reverted: true }),
+      lapsed: (before) => this.#catchUp({ lapsed: before, reverted: false }),
       expired: (incarnations) => {
         for (const incarnation of incarnations) void this.#clearAway(incarnation);
       },
@@ -85,23 +99,17 @@ export class Registration {
     return went?.[0] ?? true;
   }
 
-  async joinAsUser(user: string, room: string): Promise<boolean> {
-    const joined = await this.lease.write(() => this.#roomsAsUser.join(user, room));
-    if (joined === null) this.#oweAsUser(user, room);
-    else this.#owed.settle(`as user ${user}\n${room}`);
-    return joined ?? this.#holdings.has(this.#keys.online(), user);
+  joinAsUser(user: string, room: string): Promise<AsUserChange> {
+    return this.#changeAsUser(user, room, () => this.#roomsAsUser.join(user, room));
   }
 
-  async leaveAsUser(user: string, room: string): Promise<boolean> {
-    const left = await this.lease.write(() => this.#roomsAsUser.leave(user, room));
-    if (left === null) this.#oweAsUser(user, room);
-    else this.#owed.settle(`as user ${user}\n${room}`);
-    return left ?? this.#holdings.has(this.#keys.online(), user);
+  leaveAsUser(user: string, room: string): Promise<AsUserChange> {
+    return this.#changeAsUser(user, room, () => this.#roomsAsUser.leave(user, room));
   }
 
   /** The rooms the user is in as a user; none while Redis is away. */
-  async roomsAsUser(user: string): Promise<readonly string[]> {
-    return (await this.lease.write(() => this.#roomsAsUser.of(user))) ?? [];
+  async roomsAsUser(user: string): Promise<Pick<Arrival, "rooms" | "version">> {
+    return (await this.lease.write(() => this.#roomsAsUser.of(user))) ?? { rooms: [], version: 0 };
   }
 
   /** Takes back everything; answers the transitions that made. */
@@ -141,6 +149,17 @@ export class Registration {
     });
   }
 
+  async #changeAsUser(
+    user: string,
+    room: string,
+    write: () => Promise<AsUserChange>,
+  ): Promise<AsUserChange> {
+    const change = await this.lease.write(write);
+    if (change === null) this.#oweAsUser(user, room);
+    else this.#owed.settle(`as user ${user}\n${room}`);
+    return change ?? { changed: this.#holdings.has(this.#keys.online(), user), version: 0 };
+  }
+
   #oweAsUser(user: string, room: string): void {
     this.#owed.add(`as user ${user}\n${room}`, () => {
       const joined = [...this.#instance.roomsAsUser(user)].includes(room);
@@ -162,6 +181,7 @@ export class Registration {
       for (let rebuild = this.#rebuild; rebuild !== null; rebuild = this.#rebuild) {
         if (rebuild.lapsed !== null) await this.#clearAway(rebuild.lapsed);
         await this.#writeAll(rebuild.lapsed !== null);
+        if (rebuild.reverted) await this.#prune();
         if (this.#rebuild === rebuild) this.#rebuild = null;
       }
       await this.#owed.settleAll();
@@ -183,6 +203,12 @@ export class Registration {
     });
     await this.claims.register();
     await this.reservations.register();
+  }
+
+  /** Removes what has come back that this instance had removed. */
+  async #prune(): Promise<void> {
+    await this.#memberships.prune(({ place, member }) => this.#holdings.has(place, member));
+    await this.claims.sweep(this.lease.incarnation);
   }
 
   /** All but those that are being written at this moment: their writers try again by themselves. */

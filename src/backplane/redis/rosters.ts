@@ -1,4 +1,4 @@
-import type { Keys, Place } from "./keys.ts";
+import type { BucketKeys, Place } from "./bucket-keys.ts";
 import { LIVENESS } from "./lease.ts";
 import { batches } from "./pipeline.ts";
 import { scan } from "./scan.ts";
@@ -50,10 +50,10 @@ return found
 /** Who is where, as the living say: what the dead have left behind does not show. */
 export class Rosters {
   readonly #scripts: Scripts;
-  readonly #keys: Keys;
+  readonly #keys: BucketKeys;
   readonly #leaseMs: string;
 
-  constructor(scripts: Scripts, keys: Keys, leaseMs: number) {
+  constructor(scripts: Scripts, keys: BucketKeys, leaseMs: number) {
     this.#scripts = scripts;
     this.#keys = keys;
     this.#leaseMs = String(leaseMs);

@@ -16,19 +16,27 @@ export function defineScript(lua: string): Script {
   return { lua, sha: createHash("sha1").update(lua).digest("hex") };
 }
 
-/** Runs scripts on whatever client is connected at the moment. */
+/** Runs scripts where their keys are held, on whatever client is connected at the moment. */
 export class Scripts {
-  readonly #client: () => Client | null;
+  readonly #clientFor: (key: string) => Client | null;
+  readonly #misrouted: (key: string, answer: Error) => void;
 
-  constructor(client: () => Client | null) {
-    this.#client = client;
+  /** `misrouted`: the server that was asked is not the one to write that key to (any more). */
+  constructor(
+    clientFor: (key: string) => Client | null,
+    misrouted: (key: string, answer: Error) => void,
+  ) {
+    this.#clientFor = clientFor;
+    this.#misrouted = misrouted;
   }
 
   /**
-   * Runs a script, sending its text only where Redis does not know it.
+   * Runs a script, sending its text only where Redis does not know it. In a Cluster all keys MUST lie in
+   * one bucket.
    *
-   * @throws BackplaneUnavailableError if there is no connection ("not-stored"), or if it broke or did not
-   *   answer in time ("unknown"). An error the script raised is thrown as it is.
+   * @throws BackplaneUnavailableError if there is no connection, or the server is not the one that holds
+   *   the keys ("not-stored"); if it broke or did not answer in time ("unknown"). An error the script raised
+   *   is thrown as it is.
    */
   run(
     script: Script,
@@ -47,9 +55,9 @@ export class Scripts {
     return this.#run(script, keys, args, AS_BYTES);
   }
 
-  /** Sends one command that needs no script. Rejects as `run` does. */
-  command(args: readonly string[]): Promise<unknown> {
-    return this.#call((client) => client.sendCommand(args));
+  /** Sends one command that needs no script; its first argument is a key. Rejects as `run` does. */
+  command([name, key, ...args]: readonly [string, string, ...string[]]): Promise<unknown> {
+    return this.#call(key, (client) => client.sendCommand([name, key, ...args]));
   }
 
   #run(
@@ -59,7 +67,7 @@ export class Scripts {
     options: typeof AS_BYTES | Record<string, never>,
   ): Promise<unknown> {
     const rest = [String(keys.length), ...keys, ...args];
-    return this.#call((client) =>
+    return this.#call(keys[0] ?? "", (client) =>
       client.sendCommand(["EVALSHA", script.sha, ...rest], options).catch((error) => {
         if (!isReply(error, "NOSCRIPT")) throw error;
         return client.sendCommand(["EVAL", script.lua, ...rest], options);
@@ -67,12 +75,33 @@ export class Scripts {
     );
   }
 
-  async #call(send: (client: Client) => Promise<unknown>): Promise<unknown> {
-    const client = this.#client();
+  async #call(key: string, send: (client: Client) => Promise<unknown>): Promise<unknown> {
+    const client = this.#clientFor(key);
     if (client === null) {
       throw new BackplaneUnavailableError("There is no connection to Redis.", "not-stored");
     }
-    return inTime(send(client));
+    try {
+      return await inTime(send(client));
+    } catch (error) {
+      if (!isReply(error)) throw error;
+      if (IN_MOTION.test(error.message)) throw new SlotInMotionError({ cause: error });
+      if (!MISROUTED.test(error.message)) throw error;
+      this.#misrouted(key, error);
+      const message = "Another Redis server holds this by now.";
+      throw new BackplaneUnavailableError(message, "not-stored", { cause: error });
+    }
+  }
+}
+
+/** Another server holds the key, or one that is not known yet. */
+const MISROUTED = /^(MOVED|READONLY|CLUSTERDOWN) /;
+/** Some keys of the slot are there already, and others still here. */
+const IN_MOTION = /^(ASK|TRYAGAIN) |a non local key in a cluster node/;
+
+/** A Redis Cluster is moving the slot at this moment; what is written there waits until it has arrived. */
+export class SlotInMotionError extends BackplaneUnavailableError {
+  constructor(options: { readonly cause: unknown }) {
+    super("The Redis Cluster is moving the slot of these keys.", "not-stored", options);
   }
 }
 

@@ -1,38 +1,40 @@
+import { ByBucket } from "./by-bucket.ts";
 import type { Client } from "./connection.ts";
 
-/** Channels in one SUBSCRIBE or UNSUBSCRIBE. */
+/** Channels in one command. */
 const BATCH = 512;
-/** How long a channel is kept after the last interest in it, in milliseconds; plus as much at random. */
-const LINGER_MS = 2000;
 
 type Receive = (message: Buffer, channel: Buffer) => void;
 
+export interface SubscriptionOptions {
+  /** Whether channels are those of a shard of a Cluster; then one command names those of one bucket. */
+  readonly sharded: boolean;
+  bucketOf(channel: string): number;
+  receive: Receive;
+  /** A command did not do what it should, so the connection must be rebuilt. */
+  failed(error: unknown): void;
+}
+
 /**
- * The channels this instance wants, and what the subscriber connection knows of it. One command is in
- * flight at a time; a new connection is given everything anew, in batches.
+ * What a subscriber connection is subscribed to, and what it should be. One command is in flight at a time;
+ * a new connection is given everything anew, in batches.
  */
 export class Subscriptions {
-  readonly #receive: Receive;
-  /** Channels somebody wants, or wanted a moment ago. */
-  readonly #wanted: Set<string> = new Set();
+  readonly #options: SubscriptionOptions;
   /** Channels Redis has confirmed on the present connection. */
   readonly #confirmed: Set<string> = new Set();
   /** Channels that are wanted and not confirmed, and the other way round. */
-  readonly #missing: Set<string> = new Set();
-  readonly #surplus: Set<string> = new Set();
-  /** Channels nobody wants any more, and since when. */
-  readonly #lingering: Map<string, number> = new Map();
+  readonly #missing: ByBucket;
+  readonly #surplus: ByBucket;
   readonly #waiting: Map<string, (() => void)[]> = new Map();
-  readonly #fail: (error: unknown) => void;
   #client: Client | null = null;
   #complete = false;
   #working: Promise<void> | null = null;
-  #sweeper: NodeJS.Timeout | null = null;
 
-  /** `fail`: a command did not do what it should, so the connection must be rebuilt. */
-  constructor(receive: Receive, fail: (error: unknown) => void) {
-    this.#receive = receive;
-    this.#fail = fail;
+  constructor(options: SubscriptionOptions) {
+    this.#options = options;
+    this.#missing = new ByBucket(options.bucketOf);
+    this.#surplus = new ByBucket(options.bucketOf);
   }
 
   /** Whether everything that was wanted when the connection was made has been confirmed. */
@@ -46,9 +48,7 @@ export class Subscriptions {
   }
 
   /** Resolves when the channel is subscribed; at once while there is no connection. */
-  want(channel: string): Promise<void> {
-    this.#lingering.delete(channel);
-    this.#wanted.add(channel);
+  add(channel: string): Promise<void> {
     this.#surplus.delete(channel);
     if (this.#client === null || this.#confirmed.has(channel)) return Promise.resolve();
     this.#missing.add(channel);
@@ -61,18 +61,18 @@ export class Subscriptions {
     return subscribed;
   }
 
-  /** The channel is not needed any more; it is left after a while, unless somebody wants it again. */
-  release(channel: string): void {
-    if (!this.#wanted.has(channel) || this.#lingering.has(channel)) return;
-    this.#lingering.set(channel, performance.now() + LINGER_MS * (1 + Math.random()));
-    this.#sweeper ??= setInterval(() => this.#sweep(), LINGER_MS / 2).unref();
+  /** The channel is not needed any more. */
+  remove(channel: string): void {
+    this.#missing.delete(channel);
+    if (this.#confirmed.has(channel)) this.#surplus.add(channel);
+    this.#work();
   }
 
-  /** Subscribes to everything wanted on a new connection. Resolves when Redis has confirmed it all. */
-  async connected(client: Client): Promise<void> {
+  /** Subscribes to these on a new connection. Resolves when Redis has confirmed them all. */
+  async connected(client: Client, channels: Iterable<string>): Promise<void> {
     this.disconnected();
     this.#client = client;
-    for (const channel of this.#wanted) this.#missing.add(channel);
+    for (const channel of channels) this.#missing.add(channel);
     this.#work();
     while (this.#working !== null) await this.#working;
     this.#complete = this.#client === client;
@@ -89,17 +89,9 @@ export class Subscriptions {
     for (const channel of [...this.#waiting.keys()]) this.#tell(channel);
   }
 
-  stop(): void {
-    this.disconnected();
-    if (this.#sweeper !== null) clearInterval(this.#sweeper);
-    this.#sweeper = null;
-    this.#wanted.clear();
-    this.#lingering.clear();
-  }
-
   #work(): void {
     const client = this.#client;
-    const idle = this.#missing.size === 0 && this.#surplus.size === 0;
+    const idle = this.#missing.isEmpty && this.#surplus.isEmpty;
     if (client === null || this.#working !== null || idle) return;
     const working = this.#synchronize(client).then(
       () => {
@@ -108,7 +100,7 @@ export class Subscriptions {
         this.#work();
       },
       (error) => {
-        if (this.#client === client) this.#fail(error);
+        if (this.#client === client) this.#options.failed(error);
       },
     );
     this.#working = working;
@@ -116,9 +108,12 @@ export class Subscriptions {
 
   /** One batch of what differs from what is wanted. */
   async #synchronize(client: Client): Promise<void> {
-    const missing = take(this.#missing, BATCH);
+    const { sharded, receive } = this.#options;
+    const missing = this.#missing.take(BATCH);
     if (missing.length > 0) {
-      await client.subscribe(missing, this.#receive, true);
+      await (sharded
+        ? client.sSubscribe(missing, receive, true)
+        : client.subscribe(missing, receive, true));
       if (this.#client !== client) return;
       for (const channel of missing) {
         this.#confirmed.add(channel);
@@ -126,35 +121,15 @@ export class Subscriptions {
       }
       return;
     }
-    const surplus = take(this.#surplus, BATCH);
+    const surplus = this.#surplus.take(BATCH);
     for (const channel of surplus) this.#confirmed.delete(channel);
-    await client.unsubscribe(surplus, this.#receive, true);
-  }
-
-  #sweep(): void {
-    const now = performance.now();
-    for (const [channel, until] of this.#lingering) {
-      if (until > now) continue;
-      this.#lingering.delete(channel);
-      this.#wanted.delete(channel);
-      this.#missing.delete(channel);
-      if (this.#confirmed.has(channel)) this.#surplus.add(channel);
-    }
-    this.#work();
+    await (sharded
+      ? client.sUnsubscribe(surplus, receive, true)
+      : client.unsubscribe(surplus, receive, true));
   }
 
   #tell(channel: string): void {
     for (const resolve of this.#waiting.get(channel) ?? []) resolve();
     this.#waiting.delete(channel);
   }
-}
-
-function take(from: Set<string>, most: number): string[] {
-  const taken: string[] = [];
-  for (const item of from) {
-    if (taken.length === most) break;
-    from.delete(item);
-    taken.push(item);
-  }
-  return taken;
 }

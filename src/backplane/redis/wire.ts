@@ -38,7 +38,7 @@ type Header = [incarnation: string, epoch: number, sequence: number, ...PacketHe
 
 type PacketHeader =
   | [type: "message", binary: 0 | 1, except: Exclusion | null, connection?: string]
-  | [type: "join" | "leave", room: string, connection?: string]
+  | [type: "join" | "leave", room: string, version: number, connection?: string]
   | [type: "disconnect", code: number, reason: string, connection?: string];
 
 export function encodePacket(origin: Origin, packet: Packet): Buffer {
@@ -95,7 +95,7 @@ function encodeHeader(packet: Packet): PacketHeader {
     case "disconnect":
       return [packet.type, packet.code, packet.reason, ...connection];
     default:
-      return [packet.type, packet.room, ...connection];
+      return [packet.type, packet.room, packet.version ?? 0, ...connection];
   }
 }
 
@@ -114,8 +114,9 @@ function decodeHeader(header: Header, payload: Buffer): Envelope | null {
     }
     case "join":
     case "leave": {
-      const [type, room, connection] = rest;
-      return { origin, packet: { type, room, ...optional(connection) } };
+      const [type, room, version, connection] = rest;
+      const versioned = version === 0 ? {} : { version };
+      return { origin, packet: { type, room, ...versioned, ...optional(connection) } };
     }
     default:
       return null;
@@ -157,7 +158,8 @@ function isRest(type: unknown, rest: readonly unknown[]): boolean {
     case "leave":
       return (
         typeof rest[0] === "string" &&
-        (rest.length === 1 || (rest.length === 2 && typeof last === "string"))
+        Number.isSafeInteger(rest[1]) &&
+        (rest.length === 2 || (rest.length === 3 && typeof last === "string"))
       );
     default:
       return false;

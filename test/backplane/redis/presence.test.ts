@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join as joinPath } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { createClient } from "@redis/client";
 import { expect, test } from "vitest";
@@ -196,10 +199,10 @@ test("what happened while Redis was away is made up for", async () => {
   await isDown(a);
   expect(await a.presence.exit("room", "goes")).toBe(true);
   expect(await a.presence.offline("goes")).toBe(true);
-  expect(await a.presence.online("comes", ENTRY)).toEqual({ first: true, rooms: [] });
+  expect(await a.presence.online("comes", ENTRY)).toEqual({ first: true, rooms: [], version: 0 });
   expect(await a.presence.enter("room", "comes")).toBe(true);
-  expect(await a.presence.joinAsUser("comes", "vip")).toBe(true);
-  expect(await a.presence.joinAsUser("elsewhere", "vip")).toBe(false);
+  expect((await a.presence.joinAsUser("comes", "vip")).changed).toBe(true);
+  expect((await a.presence.joinAsUser("elsewhere", "vip")).changed).toBe(false);
   a.recorder.asUser.set("comes", ["vip"]);
   await a.presence.release("old");
   expect(await a.presence.claim("new")).toBe(null);
@@ -314,4 +317,35 @@ test("metadata that is no JSON stays with its instance", async () => {
     { instance: "a", connectedAt: 1, metadata: {} },
   ]);
   expect(a.recorder.troubles).toHaveLength(1);
+});
+
+test("a Redis that comes back with older data is put right, in silence", async () => {
+  const folder = mkdtempSync(joinPath(tmpdir(), "roomcast-reverted-"));
+  onDispose(() => rmSync(folder, { recursive: true, force: true }));
+  const server = await startRedisServer({ folder });
+  onDispose(server.dispose);
+  const a = await join(server.port, "a", 60_000);
+  const b = await join(server.port, "b", 60_000);
+  await fill(a.presence, ["stays", "goes"]);
+  await a.presence.claim("old");
+  await (await look(server.port)).sendCommand(["SAVE"]);
+  // As after a failover to a replica that lagged behind, Redis will know nothing of this.
+  await a.presence.exit("room", "goes");
+  await a.presence.offline("goes");
+  await a.presence.release("old");
+  await fill(a.presence, ["comes"]);
+  await a.presence.claim("new");
+  await server.kill();
+  for (const instance of [a, b]) await isDown(instance);
+  const again = await startRedisServer({ port: server.port, folder });
+  onDispose(again.dispose);
+  for (const instance of [a, b]) await isUp(instance);
+  await until(
+    async () => (await b.presence.isOnline("comes")) && !(await b.presence.isOnline("goes")),
+  );
+  expect(await collect(b.presence.roomUsers("room"))).toEqual(["comes", "stays"]);
+  expect(await collect(b.presence.userRooms("goes"))).toEqual([]);
+  await until(async () => (await b.presence.locate("new")) === "a");
+  await until(async () => (await b.presence.locate("old")) === null);
+  expect([...a.recorder.raised, ...b.recorder.raised]).toEqual([]);
 });

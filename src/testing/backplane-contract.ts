@@ -1,0 +1,18 @@
+import type { Backplane } from "../backplane/backplane.ts";
+import { BROKER } from "./broker-contract.ts";
+import { type ContractCase, toContract } from "./contract.ts";
+import { PRESENCE } from "./presence-contract.ts";
+
+/**
+ * Everything a backplane must do, as a list of cases for any test framework:
+ *
+ *     for (const { name, run } of backplaneContract(() => myBackplane())) test(name, run);
+ *
+ * `make` gives a backplane whose instances know nothing of those of any other case. What should come and
+ * does not is waited for without an end: that is for the time limit of the framework.
+ */
+export function backplaneContract(
+  make: () => Backplane | Promise<Backplane>,
+): readonly ContractCase[] {
+  return [...toContract("broker", BROKER, make), ...toContract("presence", PRESENCE, make)];
+}

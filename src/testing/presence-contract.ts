@@ -1,0 +1,271 @@
+import assert from "node:assert/strict";
+import type { PresenceStore, PresenceWatcher, Transition } from "../backplane/presence-store.ts";
+import type { Cases, Join } from "./contract.ts";
+
+const ENTRY = { connectedAt: 1_700_000_000_000, metadata: { device: "phone", é: [1, null] } };
+const LIMIT = { max: 2, whenFull: "reject" } as const;
+
+async function collect(list: AsyncIterable<string>): Promise<string[]> {
+  const items: string[] = [];
+  for await (const item of list) items.push(item);
+  return items.sort();
+}
+
+function sorted(transitions: readonly Transition[]): string[] {
+  return transitions.map(({ type, user, room = "" }) => `${type} ${user} ${room}`.trim()).sort();
+}
+
+async function two(join: Join): Promise<{ here: PresenceStore; there: PresenceStore }> {
+  return { here: (await join("here")).presence, there: (await join("there")).presence };
+}
+
+/** What every `PresenceStore` must do. */
+export const PRESENCE: Cases = {
+  "a user comes online with the first instance and goes offline with the last": async (join) => {
+    const { here, there } = await two(join);
+    assert.equal(await here.isOnline("alice"), false);
+    const arrival = await here.online("alice", ENTRY);
+    assert.equal(arrival.first, true);
+    assert.deepEqual(arrival.rooms, []);
+    assert.equal((await there.online("alice", ENTRY)).first, false);
+    assert.equal(await here.offline("alice"), false);
+    assert.equal(await there.isOnline("alice"), true);
+    assert.equal(await there.offline("alice"), true);
+    assert.equal(await here.isOnline("alice"), false);
+  },
+
+  "what is known of a user is answered as it was given, for each instance": async (join) => {
+    const { here, there } = await two(join);
+    await here.online("alice", ENTRY);
+    await there.online("alice", { connectedAt: 1, metadata: {} });
+    const { online, instances } = await there.get("alice");
+    assert.equal(online, true);
+    assert.deepEqual(
+      [...instances].sort((a, b) => b.connectedAt - a.connectedAt),
+      [
+        { instance: "here", ...ENTRY },
+        { instance: "there", connectedAt: 1, metadata: {} },
+      ],
+    );
+    assert.deepEqual(await there.get("bob"), { online: false, instances: [] });
+  },
+
+  "writes may be repeated": async (join) => {
+    const { here, there } = await two(join);
+    assert.equal((await here.online("alice", ENTRY)).first, true);
+    assert.equal((await here.online("alice", ENTRY)).first, false);
+    assert.equal(await there.offline("alice"), false);
+    assert.equal(await here.offline("alice"), true);
+    assert.equal(await here.offline("alice"), false);
+    assert.equal(await here.exit("room", "alice"), false);
+  },
+
+  "a user is in a room from the first instance to the last": async (join) => {
+    const { here, there } = await two(join);
+    for (const store of [here, there]) await store.online("alice", ENTRY);
+    assert.equal(await here.enter("room", "alice"), true);
+    assert.equal(await there.enter("room", "alice"), false);
+    assert.deepEqual(await collect(there.roomUsers("room")), ["alice"]);
+    assert.equal(await there.roomUserCount("room"), 1);
+    assert.equal(await here.exit("room", "alice"), false);
+    assert.deepEqual(await collect(here.roomUsers("room")), ["alice"]);
+    assert.equal(await there.exit("room", "alice"), true);
+    assert.deepEqual(await collect(there.roomUsers("room")), []);
+    assert.equal(await there.roomUserCount("room"), 0);
+  },
+
+  "the rooms of a user are those of all instances, each once": async (join) => {
+    const { here, there } = await two(join);
+    for (const room of ["a", "b", "room:online"]) await here.enter(room, "alice");
+    for (const room of ["b", "c"]) await there.enter(room, "alice");
+    await there.enter("other", "bob");
+    assert.deepEqual(await collect(here.userRooms("alice")), ["a", "b", "c", "room:online"]);
+    await here.exit("a", "alice");
+    await here.exit("b", "alice");
+    assert.deepEqual(await collect(there.userRooms("alice")), ["b", "c", "room:online"]);
+    assert.deepEqual(await collect(there.userRooms("nobody")), []);
+  },
+
+  "everyone online is listed and counted once": async (join) => {
+    const { here, there } = await two(join);
+    const users = Array.from({ length: 1500 }, (_, i) => `user ${i}`);
+    await Promise.all(users.map((user) => here.online(user, ENTRY)));
+    await Promise.all(users.slice(0, 700).map((user) => there.online(user, ENTRY)));
+    await there.online("zoe", ENTRY);
+    assert.deepEqual(await collect(here.onlineUsers()), [...users, "zoe"].sort());
+    assert.equal(await there.onlineCount(), 1501);
+  },
+
+  "of many instances that ask at once exactly one is told that it was the first, or the last":
+    async (join) => {
+      const members = await Promise.all(["a", "b", "c", "d"].map(join));
+      const stores = members.map(({ presence }) => presence);
+      for (let round = 0; round < 10; round++) {
+        const firsts = await Promise.all(stores.map((store) => store.online("alice", ENTRY)));
+        assert.equal(firsts.filter(({ first }) => first).length, 1);
+        const enters = await Promise.all(stores.map((store) => store.enter("room", "alice")));
+        assert.equal(enters.filter(Boolean).length, 1);
+        const exits = await Promise.all(stores.map((store) => store.exit("room", "alice")));
+        assert.equal(exits.filter(Boolean).length, 1);
+        const lasts = await Promise.all(stores.map((store) => store.offline("alice")));
+        assert.equal(lasts.filter(Boolean).length, 1);
+      }
+    },
+
+  "rooms joined as a user are told to every instance that gets them, until they are offline":
+    async (join) => {
+      const { here, there } = await two(join);
+      assert.equal((await there.joinAsUser("alice", "vip")).changed, false);
+      await here.online("alice", ENTRY);
+      assert.equal((await there.joinAsUser("alice", "vip")).changed, true);
+      assert.equal((await here.joinAsUser("alice", "vip")).changed, false);
+      assert.equal((await here.joinAsUser("alice", "club")).changed, true);
+      const { rooms } = await there.online("alice", ENTRY);
+      assert.deepEqual([...rooms].sort(), ["club", "vip"]);
+      assert.equal((await here.leaveAsUser("alice", "club")).changed, true);
+      assert.equal((await there.leaveAsUser("alice", "club")).changed, false);
+      await here.offline("alice");
+      assert.deepEqual((await here.online("alice", ENTRY)).rooms, ["vip"]);
+      await here.offline("alice");
+      await there.offline("alice");
+      assert.deepEqual((await here.online("alice", ENTRY)).rooms, []);
+    },
+
+  "changes of the rooms joined as a user have rising versions, also after the user was offline":
+    async (join) => {
+      const { here, there } = await two(join);
+      const versions: number[] = [];
+      for (let round = 0; round < 2; round++) {
+        await here.online("alice", ENTRY);
+        for (const store of [here, there]) {
+          const joined = await store.joinAsUser("alice", "vip");
+          const again = await store.joinAsUser("alice", "vip");
+          assert.ok(again.version >= joined.version);
+          const arrival = await there.online("alice", ENTRY);
+          assert.equal(arrival.version, joined.version);
+          const left = await store.leaveAsUser("alice", "vip");
+          versions.push(joined.version, left.version);
+        }
+        for (const store of [here, there]) await store.offline("alice");
+      }
+      assert.deepEqual(
+        versions,
+        [...new Set(versions)].sort((a, b) => a - b),
+      );
+    },
+
+  "an instance that withdraws takes back everything, and nothing of the others": async (join) => {
+    const { here, there } = await two(join);
+    for (const user of ["alice", "bob"]) {
+      await here.online(user, ENTRY);
+      await here.enter("room", user);
+    }
+    await there.online("bob", ENTRY);
+    await there.enter("room", "bob");
+    await here.claim("chosen");
+    await here.reserve("alice", "one", LIMIT);
+    await here.reserve("alice", "two", LIMIT);
+    assert.deepEqual(sorted(await here.withdraw()), ["leave alice room", "offline alice"]);
+    assert.deepEqual(await collect(there.onlineUsers()), ["bob"]);
+    assert.deepEqual(await collect(there.roomUsers("room")), ["bob"]);
+    assert.deepEqual(await collect(there.userRooms("alice")), []);
+    assert.equal(await there.onlineCount(), 1);
+    assert.equal(await there.locate("chosen"), null);
+    assert.equal((await there.reserve("alice", "three", LIMIT)).granted, true);
+    assert.equal(await there.offline("bob"), true);
+  },
+
+  "a watcher is told of all who come and go, on whatever instance, in order": async (join) => {
+    const { here, there } = await two(join);
+    const told: string[] = [];
+    let wake = (): void => {};
+    const watcher = (of: string): PresenceWatcher => ({
+      changed: (user, present) => {
+        told.push(`${of} ${present ? "+" : "-"}${user}`);
+        wake();
+      },
+      missed: () => {},
+    });
+    const until = async (count: number): Promise<void> => {
+      while (told.length < count) {
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      }
+    };
+    const ends = [
+      await there.watch(undefined, watcher("cluster")),
+      await there.watch("room", watcher("room")),
+    ];
+    for (const store of [here, there]) await store.online("alice", ENTRY);
+    await until(1);
+    for (const store of [here, there]) await store.enter("room", "alice");
+    await here.enter("other", "alice");
+    await until(2);
+    for (const store of [here, there]) await store.exit("room", "alice");
+    await until(3);
+    for (const store of [here, there]) await store.offline("alice");
+    await until(4);
+    assert.deepEqual(told, ["cluster +alice", "room +alice", "room -alice", "cluster -alice"]);
+    for (const end of ends) end();
+    await here.online("bob", ENTRY);
+    await here.enter("room", "bob");
+    assert.equal(await there.isOnline("bob"), true);
+    assert.equal(told.length, 4);
+  },
+
+  "a chosen connection id belongs to who claimed it last": async (join) => {
+    const { here, there } = await two(join);
+    assert.equal(await here.locate("chosen"), null);
+    assert.equal(await here.claim("chosen"), null);
+    assert.equal(await here.claim("chosen"), null);
+    assert.equal(await there.locate("chosen"), "here");
+    assert.equal(await there.claim("chosen"), "here");
+    assert.equal(await here.locate("chosen"), "there");
+    await here.release("chosen");
+    assert.equal(await here.locate("chosen"), "there");
+    await there.release("chosen");
+    assert.equal(await here.locate("chosen"), null);
+  },
+
+  "a limit holds however many ask at once, on whatever instances": async (join) => {
+    const { here, there } = await two(join);
+    const asked = await Promise.all(
+      Array.from({ length: 20 }, (_, i) =>
+        (i % 2 === 0 ? here : there).reserve("alice", `c${i}`, LIMIT),
+      ),
+    );
+    assert.equal(asked.filter(({ granted }) => granted).length, 2);
+    assert.equal((await here.reserve("bob", "other", LIMIT)).granted, true);
+    const held = asked.flatMap(({ granted }, i) => (granted ? [i] : []));
+    const first = held[0] ?? 0;
+    await (first % 2 === 0 ? here : there).unreserve("alice", `c${first}`);
+    assert.equal((await there.reserve("alice", "again", LIMIT)).granted, true);
+    assert.equal((await here.reserve("alice", "too many", LIMIT)).granted, false);
+  },
+
+  "one that holds its place keeps it, and the oldest loses its own where they are replaced": async (
+    join,
+  ) => {
+    const { here, there } = await two(join);
+    const limit = { max: 2, whenFull: "replaceOldest" } as const;
+    await here.reserve("alice", "one", limit);
+    await there.reserve("alice", "two", limit);
+    assert.deepEqual(await here.reserve("alice", "one", limit), { granted: true, replaced: [] });
+    assert.deepEqual(await there.reserve("alice", "three", limit), {
+      granted: true,
+      replaced: ["two"],
+    });
+    assert.deepEqual(await here.reserve("alice", "four", { ...limit, max: 1 }), {
+      granted: true,
+      replaced: ["one", "three"],
+    });
+  },
+
+  "nobody gives back another's place": async (join) => {
+    const { here, there } = await two(join);
+    for (const id of ["one", "two"]) await here.reserve("alice", id, LIMIT);
+    await there.unreserve("alice", "one");
+    assert.equal((await there.reserve("alice", "three", LIMIT)).granted, false);
+  },
+};

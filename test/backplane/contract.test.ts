@@ -1,0 +1,58 @@
+import { AssertionError } from "node:assert";
+import { afterAll, describe, expect, test } from "vitest";
+import type { Backplane } from "../../src/backplane/backplane.ts";
+import { memoryBackplane } from "../../src/backplane/memory/memory-backplane.ts";
+import { redisBackplane } from "../../src/backplane/redis/redis-backplane.ts";
+import { backplaneContract } from "../../src/testing/backplane-contract.ts";
+import { type RedisCluster, startRedisCluster } from "../support/redis-cluster.ts";
+import { type RedisServer, startRedisServer } from "../support/redis-server.ts";
+
+// One of each for all cases, since a Cluster takes seconds to start; each case has a prefix of its own.
+let alone: RedisServer | undefined;
+let cluster: RedisCluster | undefined;
+let uses = 0;
+afterAll(async () => {
+  await alone?.dispose();
+  await cluster?.dispose();
+});
+
+const BACKPLANES: Record<string, () => Backplane | Promise<Backplane>> = {
+  memory: () => memoryBackplane(),
+  Redis: async () => {
+    alone ??= await startRedisServer();
+    return redisBackplane({ url: alone.url, prefix: `test-${++uses}:` });
+  },
+  "Redis Cluster": async () => {
+    cluster ??= await startRedisCluster();
+    return redisBackplane({ cluster: cluster.urls, prefix: `test-${++uses}:` });
+  },
+};
+
+describe.each(Object.entries(BACKPLANES))("the backplane on %s", (_name, make) => {
+  for (const { name, run } of backplaneContract(make)) test(name, run);
+});
+
+test("a backplane that breaks its word fails the cases that are about it, and only those", async () => {
+  const forgetful = (): Backplane => {
+    const { attach } = memoryBackplane();
+    return {
+      attach: (instance) => {
+        const attachment = attach(instance);
+        const { presence } = attachment;
+        presence.isOnline = async () => false;
+        return attachment;
+      },
+    };
+  };
+  const failed: string[] = [];
+  for (const { name, run } of backplaneContract(forgetful)) {
+    await run().catch((error) => {
+      expect(error).toBeInstanceOf(AssertionError);
+      failed.push(name);
+    });
+  }
+  expect(failed).toContain(
+    "presence: a user comes online with the first instance and goes offline with the last",
+  );
+  expect(failed.filter((name) => name.startsWith("broker: "))).toEqual([]);
+});
