@@ -60,6 +60,34 @@ test("an append while Redis is hung or gone rejects, says what is known, and del
   expect(received).toEqual([]);
 });
 
+test("with minReplicas an append resolves when replicas have it, and says so when they do not", async () => {
+  const primary = await startRedisServer({ config: ["repl-diskless-sync-delay 0"] });
+  onDispose(primary.dispose);
+  const replica = await startRedisServer({ config: [`replicaof 127.0.0.1 ${primary.port}`] });
+  onDispose(replica.dispose);
+  const copy = createClient({ url: replica.url });
+  await copy.connect();
+  onDispose(() => copy.destroy());
+  const { history } = await onRedis(primary);
+  const durable = { ...policy, minReplicas: 1 };
+  const eventually = { timeout: 60_000 };
+  await expect.poll(() => copy.info("replication"), eventually).toMatch(/master_link_status:up/);
+  const { id } = await history.append("room:a", packet, durable);
+  expect(await copy.get("ws:log-end:room:a")).toBe(id);
+  await expect(history.append("room:a", packet, { ...policy, minReplicas: 2 })).rejects.toThrow(
+    "1 of 2 replicas have the message.",
+  );
+  replica.stop();
+  const late = history.append("room:a", packet, durable);
+  await expect(late).rejects.toMatchObject({ outcome: "unknown" });
+  // Others are not held up by that.
+  await history.append("room:b", packet, policy);
+  replica.cont();
+  await expect
+    .poll(() => history.append("room:a", packet, durable).catch(String), eventually)
+    .toMatchObject({ scope: "cluster" });
+});
+
 test("scripts that Redis has forgotten are sent again", async () => {
   const server = await startRedis();
   const { history } = await onRedis(server);

@@ -111,7 +111,7 @@ export class RedisHistory implements HistoryStore {
     if (idempotencyKey !== null) keys.push(this.#keys.idempotency(log, idempotencyKey));
     const { publishCommand } = this.#keys;
     const nonce = randomBytes(6).toString("base64url");
-    const { maxLength, ttlMs } = policy;
+    const { maxLength, ttlMs, minReplicas = 0 } = policy;
     const limits = [maxLength, ttlMs, ttlMs * END_OUTLIVES].map(String);
     const { outcome, publication } = await this.#broker.publishStored(
       log,
@@ -119,7 +119,7 @@ export class RedisHistory implements HistoryStore {
       async (channel, bytes) => {
         const published = [channel, publishCommand, LINK_MARK, String(IDEMPOTENCY_MS)];
         const args = [bytes, nonce, ...limits, ...published];
-        return toOutcome(await this.#scripts.run(APPEND, keys, args));
+        return toOutcome(await this.#scripts.runReplicated(APPEND, keys, args, minReplicas));
       },
     );
     return { ...publication, id: outcome.id };
