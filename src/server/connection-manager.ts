@@ -210,8 +210,8 @@ export class ConnectionManager {
     return this.#unawaited(this.#messenger.toRoom(room, message, options), "send");
   }
 
-  /** Sends to everyone. */
-  broadcast(message: Message, options: SendOptions = {}): Promise<Delivery> {
+  /** Sends to everyone; durable, as `broadcastToRoom` is, if the option `broadcast` has a history. */
+  broadcast(message: Message, options: DurableSendOptions = {}): Promise<Delivery> {
     return this.#unawaited(this.#messenger.toAll(message, options), "send");
   }
 
