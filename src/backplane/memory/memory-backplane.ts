@@ -2,6 +2,7 @@ import type { Attachment, Backplane, Instance } from "../backplane.ts";
 import { MemoryBroker, MemoryChannels } from "./memory-broker.ts";
 import { MemoryHistory, MemoryLogs } from "./memory-history.ts";
 import { MemoryPresence, MemoryPresenceTable } from "./memory-presence.ts";
+import { MemoryQueue, MemoryTasks } from "./memory-tasks.ts";
 
 /**
  * A backplane within this process. Managers that share one behave as a cluster, with the same
@@ -11,6 +12,7 @@ export function memoryBackplane(): Backplane {
   const channels = new MemoryChannels();
   const table = new MemoryPresenceTable();
   const logs = new MemoryLogs();
+  const queues = new Map<string, MemoryQueue>();
   return {
     attach: (instance: Instance): Attachment => {
       const broker = new MemoryBroker(channels, instance);
@@ -22,6 +24,11 @@ export function memoryBackplane(): Backplane {
         start: async () => {},
         stop: async () => broker.close(),
       };
+    },
+    tasks: (terms, observer) => {
+      const queue = queues.get(terms.queue) ?? new MemoryQueue();
+      queues.set(terms.queue, queue);
+      return new MemoryTasks(queue, terms, observer);
     },
   };
 }

@@ -6,6 +6,7 @@ import { Keys } from "./keys.ts";
 import { RedisLink } from "./link.ts";
 import { RedisHistory } from "./redis-history.ts";
 import { RedisPresence } from "./redis-presence.ts";
+import { RedisTasks } from "./redis-tasks.ts";
 import { checkServer, explain } from "./start-checks.ts";
 
 export interface RedisBackplaneOptions extends RedisLocation {
@@ -33,6 +34,8 @@ export function redisBackplane(options: RedisBackplaneOptions = {}): Backplane {
   return {
     attach: (instance: Instance): Attachment =>
       new RedisAttachment(instance, options, prefix, leaseMs),
+    tasks: (terms, observer) =>
+      new RedisTasks(clientFactory(options, terms.consumer), prefix, terms, observer),
   };
 }
 
