@@ -25,6 +25,12 @@ const UNBLOCK_AGAIN_MS = 20;
 
 type Entry = [entry: Buffer, fields: Buffer[]];
 
+/** What a consumer tells its queue. */
+interface ConsumerObserver extends TaskObserver {
+  /** The connection for new tasks is gone; another one is on its way. */
+  disconnected(reason: unknown): void;
+}
+
 /**
  * A worker's end of a queue on Redis. New tasks come over a connection of its own, on which Redis lets us
  * wait; everything else goes over the queue's.
@@ -33,20 +39,21 @@ export class RedisTaskConsumer implements TaskConsumer {
   readonly #scripts: Scripts;
   readonly #keys: TaskKeys;
   readonly #terms: TaskTerms;
-  readonly #observer: Pick<TaskObserver, "buried"> & { report(error: unknown): void };
+  readonly #observer: ConsumerObserver;
   readonly #connection: Connection;
   #clientId = "";
   #sweepAt = 0;
   #tidyAt = 0;
   /** The group was there; if it no longer is, Redis has lost it. */
   #grouped = false;
+  #leaving = false;
 
   constructor(
     makeClient: () => Promise<Client>,
     scripts: Scripts,
     keys: TaskKeys,
     terms: TaskTerms,
-    observer: Pick<TaskObserver, "buried"> & { report(error: unknown): void },
+    observer: ConsumerObserver,
   ) {
     this.#scripts = scripts;
     this.#keys = keys;
@@ -56,7 +63,9 @@ export class RedisTaskConsumer implements TaskConsumer {
       up: async (client) => {
         this.#clientId = String(await client.sendCommand(["CLIENT", "ID"]));
       },
-      down: (reason) => observer.report(reason),
+      down: (reason) => {
+        if (!this.#leaving) observer.disconnected(reason);
+      },
     });
   }
 
@@ -103,6 +112,7 @@ export class RedisTaskConsumer implements TaskConsumer {
   }
 
   async leave(): Promise<void> {
+    this.#leaving = true;
     try {
       await this.#run(LEAVE, String(this.#terms.visibilityMs));
     } catch (error) {
@@ -155,6 +165,7 @@ export class RedisTaskConsumer implements TaskConsumer {
         `Redis has lost the queue ${this.#terms.queue}: what waited in it is gone, and what is in work can only be finished, not acknowledged.`,
         { code: "queue_lost" },
       ),
+      "backplane",
     );
   }
 
@@ -163,7 +174,7 @@ export class RedisTaskConsumer implements TaskConsumer {
     if (now >= this.#tidyAt) {
       this.#tidyAt = now + visibilityMs;
       const silent = String(visibilityMs * SILENT_VISIBILITIES);
-      await this.#scripts.run(TIDY, [this.#keys.stream], [this.#keys.group, silent]);
+      await this.#scripts.run(TIDY, [this.#keys.stream], [...this.#identity, silent]);
     }
     const limits = [visibilityMs, maxDeliveries, count].map(String);
     const reply = await this.#scripts.runForBytes(SWEEP, this.#allKeys, [

@@ -65,10 +65,7 @@ export class RedisTasks implements TaskStore {
       this.#scripts,
       this.#keys,
       this.#terms,
-      {
-        buried: (letter) => this.#observer.buried(letter),
-        report: (error) => this.#trouble(error),
-      },
+      { ...this.#observer, disconnected: (reason) => this.#trouble(reason) },
     );
     await consumer.start();
     return consumer;

@@ -36,8 +36,9 @@ local function bury(entry, fields, attempts, reason)
   end
   -- Written by hand, an origin may be anything.
   if redis.call('HEXISTS', KEYS[4], id) == 1 then id = entry end
-  local letter = redis.call('XADD', KEYS[3], '*', 'id', id, 'data', data or cjson.encode(fields),
-    'attempts', attempts, 'error', reason)
+  -- What has no data shall not seem to have some after a retry.
+  local letter = redis.call('XADD', KEYS[3], '*', 'id', id, data and 'data' or 'raw',
+    data or cjson.encode(fields), 'attempts', attempts, 'error', reason)
   redis.call('HSET', KEYS[4], id, letter)
   forget(entry)
   return id
@@ -86,14 +87,19 @@ end
 return {taken, buried, (#silent == limit or #taken == tonumber(ARGV[5])) and 1 or 0}
 `);
 
-/** Forgets consumers that were silent for long and hold nothing. XGROUP DELCONSUMER discards what is held. */
+/**
+ * Forgets consumers that were silent for long and hold nothing: XGROUP DELCONSUMER discards what is held.
+ * Looking for new tasks in vain is silence to Redis 7.0, but reading one's own is not, even where there are none.
+ */
 export const TIDY: Script = defineScript(`
 -- KEYS: 1 stream
--- ARGV: 1 group, 2 how long is long (ms)
+-- ARGV: 1 group, 2 consumer, 3 how long is long (ms)
+local last = '18446744073709551615-0'
+redis.call('XREADGROUP', 'GROUP', ARGV[1], ARGV[2], 'COUNT', 1, 'STREAMS', KEYS[1], last)
 for _, row in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
   local consumer = {}
   for i = 1, #row, 2 do consumer[row[i]] = row[i + 1] end
-  if consumer.pending == 0 and consumer.idle > tonumber(ARGV[2]) then
+  if consumer.pending == 0 and consumer.idle > tonumber(ARGV[3]) then
     redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], consumer.name)
   end
 end
@@ -181,7 +187,7 @@ local found = redis.call('XRANGE', KEYS[2], letter, letter)[1]
 if not found then return 0 end
 redis.call('XDEL', KEYS[2], letter)
 if ARGV[2] == '1' then
-  redis.call('XADD', KEYS[1], '*', 'data', found[2][4], 'origin', ARGV[1])
+  redis.call('XADD', KEYS[1], '*', found[2][3], found[2][4], 'origin', ARGV[1])
 end
 return 1
 `);
