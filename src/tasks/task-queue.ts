@@ -181,7 +181,8 @@ export class TaskQueue<T = unknown> {
 
   /**
    * Stops working: what was begun may be finished within `drainMs` (5,000); the rest is handed back and due
-   * elsewhere at once. Then leaves the backplane. Idempotent.
+   * elsewhere at once. Then leaves the backplane; if that hangs, handing back is given up after some seconds,
+   * and the visibility timeout does the rest. Idempotent.
    */
   close(options: { readonly drainMs?: number } = {}): Promise<void> {
     const drainMs = checkDrain(options.drainMs, DRAIN_MS);

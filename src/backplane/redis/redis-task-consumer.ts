@@ -42,6 +42,9 @@ export class RedisTaskConsumer implements TaskConsumer {
   readonly #observer: ConsumerObserver;
   readonly #connection: Connection;
   #clientId = "";
+  /** Acknowledged in this turn, and the call that will tell Redis. */
+  #done: string[] = [];
+  #acknowledging: Promise<readonly Holding[]> | null = null;
   #sweepAt = 0;
   #tidyAt = 0;
   /** The group was there; if it no longer is, Redis has lost it. */
@@ -94,9 +97,12 @@ export class RedisTaskConsumer implements TaskConsumer {
     return this.#each(EXTEND, receipts);
   }
 
-  async acknowledge(receipt: string): Promise<Holding> {
-    const [holding = "gone"] = await this.#each(ACKNOWLEDGE, [receipt]);
-    return holding;
+  /** Those of one turn go to Redis together: done tasks come in bursts. */
+  acknowledge(receipt: string): Promise<Holding> {
+    this.#done.push(receipt);
+    const index = this.#done.length - 1;
+    this.#acknowledging ??= Promise.resolve().then(() => this.#acknowledgeAll());
+    return this.#acknowledging.then((holdings) => holdings[index] ?? "gone");
   }
 
   async fail(receipt: string, error: string, final: boolean): Promise<"waiting" | "dead" | "lost"> {
@@ -134,6 +140,13 @@ export class RedisTaskConsumer implements TaskConsumer {
 
   get #identity(): string[] {
     return [this.#keys.group, this.#terms.consumer];
+  }
+
+  #acknowledgeAll(): Promise<readonly Holding[]> {
+    const receipts = this.#done;
+    this.#done = [];
+    this.#acknowledging = null;
+    return this.#each(ACKNOWLEDGE, receipts);
   }
 
   async #each(script: Script, receipts: readonly string[]): Promise<readonly Holding[]> {
