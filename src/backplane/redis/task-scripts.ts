@@ -4,7 +4,7 @@ import { defineScript, type Script } from "./scripts.ts";
  * Owns the tasks that no worker has: those that failed, or were handed back. A consumer name like any
  * other to Redis, but none an instance can have.
  */
-export const NOBODY = "{nobody}";
+const NOBODY = "{nobody}";
 
 // A task is a stream entry with the field `data`, so that XADD from any language adds one. After its return
 // from the dead it is another entry, which says in `origin` what it was called before.
