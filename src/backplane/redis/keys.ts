@@ -1,6 +1,4 @@
-import { createHash } from "node:crypto";
 import type { Channel } from "../broker.ts";
-import { DEFAULT_QUEUE } from "../task-store.ts";
 
 /**
  * Where members come and go: everyone online (members: users), a room (users), or the rooms of a user
@@ -14,22 +12,6 @@ export interface Place {
   readonly present: string;
   /** Whether coming and going is told. */
   readonly watched: boolean;
-}
-
-/** The keys of one task queue, which are read and written together. */
-export interface TaskKeys {
-  /** Stream of the tasks that are not done. */
-  readonly stream: string;
-  /** Hash of its entries → the last error. */
-  readonly errors: string;
-  /** Stream of the dead letters. */
-  readonly dead: string;
-  /** Hash task → its entry there. */
-  readonly deadIndex: string;
-  /** The consumer group of the stream; not a key. */
-  readonly group: string;
-  /** The task that was added under an idempotency key. */
-  once(idempotencyKey: string): string;
 }
 
 /** The place of everyone online. */
@@ -129,22 +111,6 @@ export class Keys {
   /** Set of the rooms a user is in as a user. */
   asUser(user: string): string {
     return this.asUserBase + user;
-  }
-
-  /** Queues other than the default one have names of their own. */
-  tasks(queue: string): TaskKeys {
-    const key = (what: string): string =>
-      `${this.#prefix}${what}${queue === DEFAULT_QUEUE ? "" : `:${queue}`}`;
-    return {
-      stream: key("tasks"),
-      errors: key("tasks-errors"),
-      dead: key("tasks-dead"),
-      deadIndex: key("tasks-dead-index"),
-      group: `${this.#prefix}workers`,
-      // Hashed: it may be any text, and no queue's name may run into it.
-      once: (idempotencyKey) =>
-        `${key("tasks-once")}:${createHash("sha256").update(idempotencyKey).digest("base64url")}`,
-    };
   }
 
   /** What `members` begins with, for scripts: incarnation, colon and place follow. */

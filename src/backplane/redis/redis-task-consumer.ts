@@ -10,8 +10,8 @@ import type {
   TaskTerms,
 } from "../task-store.ts";
 import { type Client, Connection } from "./connection.ts";
-import type { TaskKeys } from "./keys.ts";
 import { inTime, isReply, type Script, type Scripts } from "./scripts.ts";
+import type { TaskKeys } from "./task-keys.ts";
 import { ACKNOWLEDGE, EXTEND, FAIL, LEAVE, SWEEP, TIDY } from "./task-scripts.ts";
 
 /** How long Redis holds a call for new tasks, in milliseconds: shorter than the watchdog's patience. */

@@ -10,10 +10,10 @@ import {
   type TaskTerms,
 } from "../task-store.ts";
 import { type Client, Connection } from "./connection.ts";
-import { Keys, type TaskKeys } from "./keys.ts";
 import { RedisTaskConsumer } from "./redis-task-consumer.ts";
 import { type Script, Scripts } from "./scripts.ts";
 import { checkServer, explain } from "./start-checks.ts";
+import { type TaskKeys, taskKeys } from "./task-keys.ts";
 import { ADD, COUNT, EXHUME } from "./task-scripts.ts";
 
 /** A queue on Redis: a stream, a consumer group, and a stream of dead letters. Connects when first used. */
@@ -38,7 +38,7 @@ export class RedisTasks implements TaskStore {
   ) {
     this.#makeClient = makeClient;
     this.#prefix = prefix;
-    this.#keys = new Keys(prefix).tasks(terms.queue);
+    this.#keys = taskKeys(prefix, terms.queue);
     this.#terms = terms;
     this.#observer = observer;
     this.#commands = new Connection(makeClient, {
