@@ -239,6 +239,49 @@ test("a Redis that hangs leaves open whether a task was added, and workers go on
   await expect.poll(() => seen, { timeout: 30_000 }).toContain("after");
 });
 
+test("a task that was finished while Redis hung is done once, and not lost", async () => {
+  const server = await startRedis();
+  const { queue } = open(server.port, { visibilityMs: 60_000 });
+  const watching = open(server.port).queue;
+  const [begun, finish] = [gate(), gate()];
+  const outcomes: string[] = [];
+  for (const event of ["done", "failed", "lost"] as const) {
+    queue.on(event, () => outcomes.push(event));
+  }
+  void queue.process(async () => {
+    begun.open();
+    await finish.opened;
+  });
+  await queue.add("x");
+  await begun.opened;
+  server.stop();
+  finish.open();
+  // Nobody knows then whether the acknowledgement arrived.
+  await expect(queue.add("y")).rejects.toMatchObject({ outcome: "unknown" });
+  server.cont();
+  await until(watching, { inWork: 0, dead: 0 });
+  await expect.poll(() => outcomes[0], { timeout: 30_000 }).toBe("done");
+  expect(outcomes).not.toContain("lost");
+});
+
+test("a worker can be stopped while Redis is away, and what it had is done when its time is up", async () => {
+  const server = await startRedis();
+  const proxy = await throughProxy(server);
+  const { queue } = open(proxy.port, { visibilityMs: 1000 });
+  const begun = gate();
+  void queue.process(() => {
+    begun.open();
+    return new Promise(() => {});
+  });
+  await queue.add("x");
+  await begun.opened;
+  proxy.cut();
+  await queue.close({ drainMs: 10 });
+  const other = open(server.port, { visibilityMs: 1000 }).queue;
+  const seen = new Promise((resolve) => void other.process(resolve));
+  expect(await seen).toBe("x");
+});
+
 test("a worker that starts before Redis does waits for it", async () => {
   const server = await startRedis();
   await server.kill();

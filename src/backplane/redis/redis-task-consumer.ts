@@ -12,7 +12,7 @@ import type {
 import { type Client, Connection } from "./connection.ts";
 import { inTime, isReply, type Script, type Scripts } from "./scripts.ts";
 import type { TaskKeys } from "./task-keys.ts";
-import { ACKNOWLEDGE, EXTEND, FAIL, LEAVE, SWEEP, TIDY } from "./task-scripts.ts";
+import { ACKNOWLEDGE, EXTEND, FAIL, LEAVE, RELEASE, SWEEP, TIDY } from "./task-scripts.ts";
 
 /** How long Redis holds a call for new tasks, in milliseconds: shorter than the watchdog's patience. */
 const BLOCK_MS = 1000;
@@ -42,6 +42,10 @@ export class RedisTaskConsumer implements TaskConsumer {
   readonly #observer: ConsumerObserver;
   readonly #connection: Connection;
   #clientId = "";
+  /** The receipts of what was delivered here and is not known to be over. */
+  readonly #held: Set<string> = new Set();
+  /** An answer that may have brought tasks was lost. */
+  #strays = false;
   /** Acknowledged in this turn, and the call that will tell Redis. */
   #done: string[] = [];
   #acknowledging: Promise<readonly Holding[]> | null = null;
@@ -80,6 +84,7 @@ export class RedisTaskConsumer implements TaskConsumer {
   async receive(count: number, stopping: AbortSignal): Promise<readonly TaskDelivery[]> {
     try {
       if (!this.#grouped) await this.#makeGroup();
+      if (this.#strays) await this.#release();
       const now = performance.now();
       if (now >= this.#sweepAt) {
         const taken = await this.#sweep(count, now);
@@ -87,6 +92,7 @@ export class RedisTaskConsumer implements TaskConsumer {
       }
       return stopping.aborted ? [] : await this.#read(count, stopping);
     } catch (error) {
+      this.#strays = true;
       if (!isGroupMissing(error)) throw error;
       this.#groupLost();
       return [];
@@ -94,24 +100,32 @@ export class RedisTaskConsumer implements TaskConsumer {
   }
 
   async extend(receipts: readonly string[]): Promise<readonly Holding[]> {
-    return this.#each(EXTEND, receipts);
+    const holdings = await this.#each(EXTEND, receipts);
+    receipts.forEach((receipt, i) => {
+      if (holdings[i] !== "held") this.#held.delete(receipt);
+    });
+    return holdings;
   }
 
   /** Those of one turn go to Redis together: done tasks come in bursts. */
-  acknowledge(receipt: string): Promise<Holding> {
+  async acknowledge(receipt: string): Promise<Holding> {
     this.#done.push(receipt);
     const index = this.#done.length - 1;
     this.#acknowledging ??= Promise.resolve().then(() => this.#acknowledgeAll());
-    return this.#acknowledging.then((holdings) => holdings[index] ?? "gone");
+    const holdings = await this.#acknowledging;
+    this.#held.delete(receipt);
+    return holdings[index] ?? "gone";
   }
 
   async fail(receipt: string, error: string, final: boolean): Promise<"waiting" | "dead" | "lost"> {
     const deliveries = final ? 0 : this.#terms.maxDeliveries;
     try {
       const reply = await this.#run(FAIL, ...partsOf(receipt), error, String(deliveries));
+      this.#held.delete(receipt);
       return reply as "waiting" | "dead" | "lost";
     } catch (failure) {
       if (!isGroupMissing(failure)) throw failure;
+      this.#held.delete(receipt);
       this.#groupLost();
       return "lost";
     }
@@ -182,6 +196,19 @@ export class RedisTaskConsumer implements TaskConsumer {
     );
   }
 
+  async #release(): Promise<void> {
+    const known = [...this.#held].flatMap(partsOf);
+    await this.#run(RELEASE, String(this.#terms.visibilityMs), ...known);
+    this.#strays = false;
+    this.#sweepAt = 0;
+  }
+
+  #deliver(entry: Buffer, attempt: number, fields: readonly Buffer[]): TaskDelivery {
+    const delivery = toDelivery(entry.toString(), attempt, fields);
+    this.#held.add(delivery.receipt);
+    return delivery;
+  }
+
   async #sweep(count: number, now: number): Promise<TaskDelivery[]> {
     const { visibilityMs, maxDeliveries } = this.#terms;
     if (now >= this.#tidyAt) {
@@ -204,7 +231,7 @@ export class RedisTaskConsumer implements TaskConsumer {
     for (const [id, error] of buried) {
       this.#observer.buried({ id: id.toString(), error: error.toString() });
     }
-    return taken.map(([entry, attempt, fields]) => toDelivery(entry.toString(), attempt, fields));
+    return taken.map(([entry, attempt, fields]) => this.#deliver(entry, attempt, fields));
   }
 
   async #read(count: number, stopping: AbortSignal): Promise<TaskDelivery[]> {
@@ -220,7 +247,7 @@ export class RedisTaskConsumer implements TaskConsumer {
     stopping.addEventListener("abort", unblock);
     try {
       const entries = entriesIn(await inTime<unknown>(call));
-      return entries.map(([entry, fields]) => toDelivery(entry.toString(), 1, fields));
+      return entries.map(([entry, fields]) => this.#deliver(entry, 1, fields));
     } finally {
       answered.abort();
       stopping.removeEventListener("abort", unblock);

@@ -149,6 +149,23 @@ bury(ARGV[3], found[2], ARGV[4], ARGV[5])
 return 'dead'
 `);
 
+/**
+ * Hands back what a consumer has without knowing it, because the answer was lost that brought it. Nobody
+ * began it, so it does not count as a delivery.
+ */
+export const RELEASE: Script = defineScript(`
+-- KEYS: 1 stream
+-- ARGV: 1 group, 2 consumer, 3 visibility (ms), then what it knows of: entry, attempt, and so on
+local known = {}
+for i = 4, #ARGV, 2 do known[ARGV[i] .. ' ' .. ARGV[i + 1]] = true end
+for _, row in ipairs(redis.call('XPENDING', KEYS[1], ARGV[1], '-', '+', #ARGV + 1000, ARGV[2])) do
+  if not known[row[1] .. ' ' .. row[4]] then
+    redis.call('XCLAIM', KEYS[1], ARGV[1], '${NOBODY}', 0, row[1],
+      'IDLE', ARGV[3], 'RETRYCOUNT', row[4] - 1, 'JUSTID')
+  end
+end
+`);
+
 /** Hands back whatever a consumer has, due at once, and forgets the consumer. */
 export const LEAVE: Script = defineScript(`
 -- KEYS: 1 stream
