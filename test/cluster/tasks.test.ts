@@ -80,6 +80,9 @@ test("10,000 tasks are done though a worker is killed and another is frozen beyo
 
   const killedAt = Date.now();
   await end(killed.process, "SIGKILL");
+  // What it had sent before has been heard when Redis knows that it is gone.
+  const clients = async (): Promise<string> => String(await redis.sendCommand(["CLIENT", "LIST"]));
+  await expect.poll(clients, { timeout: 30_000 }).not.toContain("name=roomcast:killed");
   const orphans = new Set(await heldBy(killed));
   frozen.process.kill("SIGSTOP");
   const held = new Set(await heldBy(frozen));

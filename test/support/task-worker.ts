@@ -1,5 +1,6 @@
-// A process that works off the default queue, for tests that kill and freeze real processes. Each task takes a
-// tenth of a second. What happens is printed, a line for each event: the word, the task, its attempt, the time.
+// A process that works off the default queue, for tests that kill and freeze real processes. A task takes
+// about a tenth of a second, each another time, so that some are always in work. What happens is printed, a
+// line for each event: the word, the task, its attempt, the time.
 import { setTimeout as wait } from "node:timers/promises";
 import { redisBackplane } from "../../src/backplane/redis/redis-backplane.ts";
 import { TaskQueue } from "../../src/tasks/task-queue.ts";
@@ -24,7 +25,7 @@ console.log("ready");
 await queue.process(
   async (_task, context) => {
     say("begin", context);
-    await wait(100);
+    await wait(50 + Math.random() * 100);
   },
   { concurrency: 25 },
 );

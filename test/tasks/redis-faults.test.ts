@@ -186,7 +186,7 @@ test("a Redis that comes back empty is the same: its workers go on", async () =>
   void queue.process((task) => seen.push(task));
   await until(queue, { waiting: 0, inWork: 0 });
   await server.kill();
-  await expect.poll(() => errors.length).toBeGreaterThan(0);
+  await expect.poll(() => errors.length, { timeout: 30_000 }).toBeGreaterThan(0);
   await startRedis({ port: server.port });
   await expect.poll(() => queue.add("new").catch(String), { timeout: 30_000 }).toMatch(/^\d+-\d+$/);
   await expect.poll(() => seen, { timeout: 30_000 }).toContain("new");
@@ -210,7 +210,7 @@ test("while Redis is away add rejects, workers wait, and what they finish counts
   await begun.opened;
   proxy.cut();
   await expect
-    .poll(() => queue.add("no").catch((error: unknown) => error))
+    .poll(() => queue.add("no").catch((error: unknown) => error), { timeout: 30_000 })
     .toMatchObject({ outcome: "not-stored" });
   await expect(queue.add("no")).rejects.toThrow(BackplaneUnavailableError);
   await expect(queue.stats()).rejects.toThrow(BackplaneUnavailableError);
