@@ -15,6 +15,7 @@ export {
   type WebSocketErrorOptions,
 } from "./protocol/errors.ts";
 export type { Message } from "./protocol/payload.ts";
+export { EVERYONE } from "./protocol/roomcast-v1.ts";
 export type { SchemaOutput, StandardSchema } from "./protocol/standard-schema.ts";
 export type { UpgradeServer } from "./server/attach.ts";
 export type {
@@ -28,21 +29,32 @@ export { ConnectionManager } from "./server/connection-manager.ts";
 export type { CloseInfo, ManagerEvents, ManagerStatus } from "./server/events.ts";
 export type { Except } from "./server/exclusion.ts";
 export type { Context, Handler, HandlerFunction, HandlerObject } from "./server/handler.ts";
-export type { History, HistoryMessage, ReadOptions, ReadResult } from "./server/history.ts";
+export type {
+  History,
+  HistoryMessage,
+  Reading,
+  ReadOptions,
+  ReadResult,
+} from "./server/history.ts";
 export type { Limits } from "./server/limits.ts";
 export type { Logger } from "./server/logger.ts";
 export type {
   CloseOptions,
   ConnectionManagerOptions,
   ConnectOptions,
+  DurableSendOptions,
   Health,
-  RoomSendOptions,
   SendOptions,
   Target,
   Topic,
 } from "./server/manager-options.ts";
 export type { Presence } from "./server/presence.ts";
-export type { HistoryOptions, RoomOptions, RoomPolicies } from "./server/room-policy.ts";
+export type {
+  BroadcastOptions,
+  HistoryOptions,
+  RoomOptions,
+  RoomPolicies,
+} from "./server/room-policy.ts";
 export type { RouteOptions } from "./server/route.ts";
 export type { Params } from "./server/route-path.ts";
 export { WebSocketRouter, type WebSocketRouterOptions } from "./server/router.ts";

@@ -21,8 +21,8 @@ import type {
   CloseOptions,
   ConnectionManagerOptions,
   ConnectOptions,
+  DurableSendOptions,
   Health,
-  RoomSendOptions,
   SendOptions,
   Target,
   Topic,
@@ -78,12 +78,13 @@ export class ConnectionManager {
     this.limits = resolveLimits(options.limits, this.config.maxConnectionsPerUser);
     const { maxConnectionsPerUser, maxRoomsPerConnection, onUserLimit } = this.limits;
     this.logger = options.logger ?? SILENT;
-    this.#policies = new RoomPolicy(options.rooms);
+    this.#policies = new RoomPolicy(options.rooms, options.broadcast);
     this.#events = new Listeners((error, event) => this.#listenerFailed(error, event));
     this.#instance = new LocalInstance(
       {
         id: this.instanceId,
         backplane: options.backplane ?? memoryBackplane(),
+        policies: this.#policies,
         offlineGraceMs,
         maxRoomsPerConnection,
         userLimit:
@@ -98,7 +99,7 @@ export class ConnectionManager {
         failed: (error, stage) => this.reportError(error, stage),
       },
     );
-    this.#registrar = new Registrar(this.#instance, this.limits, this.config.maxQueueSize, {
+    this.#registrar = new Registrar(this.#instance, this.limits, this.config, {
       accepting: () => this.accepting,
       registered: (connection) => this.#registered(connection),
       failed: (error, stage) => this.reportError(error, stage),
@@ -205,7 +206,7 @@ export class ConnectionManager {
   broadcastToRoom(
     room: string,
     message: Message,
-    options: RoomSendOptions = {},
+    options: DurableSendOptions = {},
   ): Promise<Delivery> {
     return this.#unawaited(this.#messenger.toRoom(room, message, options), "send");
   }

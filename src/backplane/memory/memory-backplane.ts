@@ -2,6 +2,7 @@ import type { Attachment, Backplane, Instance } from "../backplane.ts";
 import { MemoryBroker, MemoryChannels } from "./memory-broker.ts";
 import { MemoryHistory, MemoryLogs } from "./memory-history.ts";
 import { MemoryPresence, MemoryPresenceTable } from "./memory-presence.ts";
+import { MemoryReceipts } from "./memory-receipts.ts";
 import { MemoryQueue, MemoryTasks } from "./memory-tasks.ts";
 
 /**
@@ -12,6 +13,7 @@ export function memoryBackplane(): Backplane {
   const channels = new MemoryChannels();
   const table = new MemoryPresenceTable();
   const logs = new MemoryLogs();
+  const receipts = new MemoryReceipts();
   const queues = new Map<string, MemoryQueue>();
   return {
     attach: (instance: Instance): Attachment => {
@@ -20,6 +22,7 @@ export function memoryBackplane(): Backplane {
         kind: "memory",
         broker,
         history: new MemoryHistory(logs, broker),
+        receipts,
         presence: new MemoryPresence(table, instance.id),
         start: async () => {},
         stop: async () => broker.close(),

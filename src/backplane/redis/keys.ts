@@ -1,4 +1,5 @@
 import type { Channel } from "../broker.ts";
+import type { LogName } from "../history-store.ts";
 
 /**
  * Where members come and go: everyone online (members: users), a room (users), or the rooms of a user
@@ -38,14 +39,24 @@ export class Keys {
     return name.slice(this.#prefix.length) as Channel;
   }
 
-  /** The log of a durable room: a stream. */
-  log(room: string): string {
-    return `${this.#prefix}log:${room}`;
+  /** A log, which has the name of its channel: a stream. */
+  log(log: LogName): string {
+    return `${this.#prefix}log:${log}`;
   }
 
   /** The position of the newest entry of that log. It outlives the log. */
-  logEnd(room: string): string {
-    return `${this.#prefix}log-end:${room}`;
+  logEnd(log: LogName): string {
+    return `${this.#prefix}log-end:${log}`;
+  }
+
+  /** The position of the message of a log that had an idempotency key first. */
+  idempotency(log: LogName, key: string): string {
+    return `${this.#prefix}idempotency:${log} ${key}`;
+  }
+
+  /** What is known of one message of a client; the name is a digest. */
+  receipt(digest: string): string {
+    return `${this.#prefix}receipt:${digest}`;
   }
 
   /**

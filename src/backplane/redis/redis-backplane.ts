@@ -6,6 +6,7 @@ import { Keys } from "./keys.ts";
 import { RedisLink } from "./link.ts";
 import { RedisHistory } from "./redis-history.ts";
 import { RedisPresence } from "./redis-presence.ts";
+import { RedisReceipts } from "./redis-receipts.ts";
 import { RedisTasks } from "./redis-tasks.ts";
 import { checkServer, explain } from "./start-checks.ts";
 
@@ -45,6 +46,7 @@ class RedisAttachment implements Attachment {
   readonly broker: RedisLink["broker"];
   readonly presence: RedisPresence;
   readonly history: RedisHistory;
+  readonly receipts: RedisReceipts;
   readonly #instance: Instance;
   readonly #prefix: string;
   readonly #link: RedisLink;
@@ -65,6 +67,7 @@ class RedisAttachment implements Attachment {
     this.broker = broker;
     this.presence = new RedisPresence(scripts, keys, instance, leaseMs);
     this.history = new RedisHistory(keys, broker, scripts);
+    this.receipts = new RedisReceipts(keys, scripts);
   }
 
   async start(): Promise<void> {
