@@ -16,7 +16,7 @@ export interface TaskQueueEvents {
   failed: [event: TaskEvent & { readonly error: unknown; readonly dead: boolean }];
   /** A task will not be tried again: it is among the dead letters, with its last error. */
   dead: [event: { readonly id: string; readonly error: string }];
-  /** A task is no longer this worker's, who did not finish it in time. */
+  /** A task is no longer this worker's, who did not finish it in time, or cannot know whether in time. */
   lost: [event: TaskEvent];
   /** Something failed where nobody was waiting for the result. */
   error: [error: unknown, context: { readonly stage: string }];

@@ -93,8 +93,9 @@ export class Worker {
         repeated ||= error instanceof BackplaneUnavailableError && error.outcome === "unknown";
         throw error;
       });
-      // Nobody has it because the call whose answer was lost had already done it.
-      if (holding === "held" || (holding === "gone" && repeated)) this.#events.done(job.event);
+      // Gone because the call whose answer was lost had done it, while nobody else could have the task.
+      const before = holding === "gone" && repeated && performance.now() < job.heldUntil;
+      if (holding === "held" || before) this.#events.done(job.event);
       else this.#lose(job, "somebody else has it.");
     });
   }

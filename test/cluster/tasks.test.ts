@@ -13,6 +13,7 @@ const onDispose = useDisposals();
 
 const TASKS = 10_000;
 const VISIBILITY_MS = 3000;
+const CONCURRENCY = 25;
 
 interface Line {
   readonly worker: string;
@@ -32,7 +33,7 @@ class TaskWorker {
     const script = join(repositoryRoot, "test/support/task-worker.ts");
     this.process = spawn(
       process.execPath,
-      ["--import", "tsx", script, url, name, String(VISIBILITY_MS)],
+      ["--import", "tsx", script, url, name, String(VISIBILITY_MS), String(CONCURRENCY)],
       { cwd: repositoryRoot, stdio: ["ignore", "pipe", "pipe"] },
     );
     this.output = new ProcessOutput(this.process);
@@ -98,12 +99,14 @@ test("10,000 tasks are done though a worker is killed and another is frozen beyo
   const lines = all.flatMap((worker) => worker.lines);
   const begun = lines.filter(({ word }) => word === "begin");
   expect([...new Set(begun.map(({ id }) => id))].sort()).toEqual(added.sort());
-  // Acknowledged once each; only of its very last ones the killed worker could not tell.
+  // Acknowledged once each; only what they had in the end the killed and the frozen one cannot tell.
   const done = lines.filter(({ word }) => word === "done");
   const acknowledged = new Set(done.map(({ id }) => id));
   expect(acknowledged.size).toBe(done.length);
-  const begunByKilled = new Set(killed.lines.map(({ id }) => id));
-  expect(added.filter((id) => !acknowledged.has(id) && !begunByKilled.has(id))).toEqual([]);
+  const inDoubt = new Set([...killed.lines, ...frozen.lines].map(({ id }) => id));
+  const untold = added.filter((id) => !acknowledged.has(id));
+  expect(untold.filter((id) => !inDoubt.has(id))).toEqual([]);
+  expect(untold.length).toBeLessThanOrEqual(2 * CONCURRENCY);
   // By whoever had it last, and never by one who had lost it.
   const last = new Map<string, number>();
   for (const { id, attempt } of begun) last.set(id, Math.max(last.get(id) ?? 0, attempt));

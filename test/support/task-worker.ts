@@ -5,7 +5,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { redisBackplane } from "../../src/backplane/redis/redis-backplane.ts";
 import { TaskQueue } from "../../src/tasks/task-queue.ts";
 
-const [url = "", instanceId = "", visibilityMs = ""] = process.argv.slice(2);
+const [url = "", instanceId = "", visibilityMs = "", concurrency = ""] = process.argv.slice(2);
 const queue = new TaskQueue({
   backplane: redisBackplane({ url }),
   instanceId,
@@ -27,6 +27,6 @@ await queue.process(
     say("begin", context);
     await wait(50 + Math.random() * 100);
   },
-  { concurrency: 25 },
+  { concurrency: Number(concurrency) },
 );
 await queue.close();
