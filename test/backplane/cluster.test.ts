@@ -4,6 +4,7 @@ import { keySlot } from "../../src/backplane/redis/key-slot.ts";
 import { redisBackplane } from "../../src/backplane/redis/redis-backplane.ts";
 import { EncodedMessage } from "../../src/protocol/encoded-message.ts";
 import { testHistoryStore } from "../contracts/history-store.ts";
+import { QUIET, TERMS, testTaskStore } from "../contracts/task-store.ts";
 import { useDisposals } from "../support/disposals.ts";
 import { Recorder } from "../support/recorder.ts";
 import { type RedisCluster, startRedisCluster } from "../support/redis-cluster.ts";
@@ -35,6 +36,15 @@ testHistoryStore("Redis Cluster", async () => {
   const { broker, history, recorder } = await freshCluster()("a");
   await broker.subscribe("room:a");
   return { history, received: recorder.received };
+});
+
+testTaskStore("Redis Cluster", async () => {
+  const backplane = redisBackplane({ cluster: redis.urls, prefix: `test-${++uses}:` });
+  return (terms, observer = QUIET) => {
+    const store = backplane.tasks({ ...TERMS, ...terms }, observer);
+    onDispose(() => store.close());
+    return store;
+  };
 });
 
 function message(text: string): { type: "message"; message: EncodedMessage; except: null } {
