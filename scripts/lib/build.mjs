@@ -9,6 +9,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { bundleClient } from "./client-bundle.mjs";
 import { run } from "./command.mjs";
 import { fingerprint } from "./fingerprint.mjs";
 import { step } from "./steps.mjs";
@@ -23,11 +24,12 @@ import { step } from "./steps.mjs";
 
 /** This file: what it says how to build is itself an input. */
 const RECIPE = "scripts/lib/build.mjs";
+const BUNDLE = "scripts/lib/client-bundle.mjs";
 
 /** @type {Target} */
 const library = {
   name: "library",
-  inputs: ["src", "tsconfig.json", "tsconfig.build.json", "package-lock.json", RECIPE],
+  inputs: ["src", "tsconfig.json", "tsconfig.build.json", "package-lock.json", RECIPE, BUNDLE],
   product: "dist/index.js",
   async make(root) {
     const dist = join(root, "dist");
@@ -37,6 +39,7 @@ const library = {
     }
     const tsc = join(root, "node_modules/typescript/bin/tsc");
     await run(process.execPath, [tsc, "-p", "tsconfig.build.json"], { cwd: root });
+    await bundleClient(root);
     // `npx roomcast` in the checkout runs the file itself.
     chmodSync(join(dist, "cli/main.js"), 0o755);
   },

@@ -49,6 +49,7 @@ function checksOf(root) {
       name: "package types (attw)",
       command: tool("@arethetypeswrong/cli/dist/index.js", "--pack", ".", "--profile", "esm-only"),
     },
+    { name: "size of the client in browsers", command: tool("../scripts/client-size.mjs") },
     { name: "unused code (knip)", command: tool("knip/bin/knip.js") },
     {
       name: "package contents (npm pack)",

@@ -1,3 +1,4 @@
+import type { ClientConfig } from "./client-config.ts";
 import { isName } from "./names.ts";
 import {
   checkSetting,
@@ -11,29 +12,7 @@ import {
 } from "./setting.ts";
 
 /** How connections behave, on both ends. Times are in milliseconds, sizes in bytes. */
-export interface WebSocketConfig {
-  /** How long a handshake may take. Default 10,000. */
-  readonly openTimeoutMs: number;
-  /** How long the peer may take to answer a close frame before the socket is destroyed. Default 10,000. */
-  readonly closeTimeoutMs: number;
-  /** How often each connection is pinged; null: never. Default 20,000. */
-  readonly pingIntervalMs: number | null;
-  /** How long after a ping a silent connection counts as dead. Default 20,000. */
-  readonly pingTimeoutMs: number;
-  /** The largest message that is accepted, in bytes after inflating. Default 1 MiB. */
-  readonly maxMessageSize: number;
-  /** How many received messages wait for their reader before the socket is paused. Default 16. */
-  readonly maxQueueSize: number;
-  /** Whether a client reconnects by itself. Default true. */
-  readonly reconnectEnabled: boolean;
-  /** How many attempts in a row a client makes; 0: no limit. Default 5. */
-  readonly reconnectMaxAttempts: number;
-  /** The delay before a client's first attempt. Default 1,000. */
-  readonly reconnectBackoffBaseMs: number;
-  /** The longest delay between a client's attempts. Default 60,000. */
-  readonly reconnectBackoffMaxMs: number;
-  /** How much of a delay is random, 0 to 1. Default 0.1. */
-  readonly reconnectJitter: number;
+export interface WebSocketConfig extends ClientConfig {
   /** The Redis to use; null: none, in memory. Default null. */
   readonly redisUrl: string | null;
   /** What every key and channel begins with; separates clusters on one Redis. Default `ws:`. */

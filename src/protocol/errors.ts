@@ -41,8 +41,12 @@ export class ConnectionClosedError extends WebSocketError {
 
 /** A connection could not be made: the network, the handshake, or the service behind it failed. */
 export class ConnectionFailedError extends WebSocketError {
-  constructor(message: string, options: WebSocketErrorOptions = {}) {
+  /** The HTTP status by which a handshake was refused, where there was one and the runtime tells. */
+  readonly status: number | undefined;
+
+  constructor(message: string, options: WebSocketErrorOptions & { readonly status?: number } = {}) {
     super(message, { code: "connection_failed", ...options });
+    this.status = options.status;
   }
 }
 

@@ -1,0 +1,12 @@
+// `npm run size`: prints how large the client is in browsers, and fails if that is too large.
+import { dirname } from "node:path";
+import { fileURLToPath } from "node:url";
+import { bundleClient, clientSize } from "./lib/client-bundle.mjs";
+
+const LIMIT = 6144;
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+await bundleClient(root);
+const { bytes, gzipped } = clientSize(root);
+console.log(`The client in browsers: ${gzipped} bytes gzipped (${bytes} as it is), of ${LIMIT}.`);
+if (gzipped > LIMIT) process.exitCode = 1;

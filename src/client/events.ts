@@ -1,0 +1,85 @@
+import type { MessageInfo } from "./inbox.ts";
+import type { ReceivedMessage } from "./runtime.ts";
+
+/** What a client tells, and with what. */
+export interface ClientEvents {
+  /** A connection was made. */
+  readonly open: readonly [event: { readonly reconnected: boolean }];
+  readonly message: readonly [message: ReceivedMessage, info: MessageInfo];
+  /** It is over, and there will be no other connection. */
+  readonly close: readonly [event: CloseEvent];
+  readonly reconnecting: readonly [event: ReconnectingEvent];
+  /** A room was resumed: everything since the position it stood at follows. With `roomcast.v1`. */
+  readonly recovered: readonly [event: { readonly room: string }];
+  /** Messages of a room were lost to this client, and its state has to be loaded anew. With `roomcast.v1`. */
+  readonly gap: readonly [event: { readonly room: string }];
+  /** Something failed that nobody waits for. */
+  readonly error: readonly [error: Error];
+}
+
+/** A connection was lost, or could not be made; the next attempt will be made. */
+export interface ReconnectingEvent {
+  /** Which attempt in a row it is, from 1. */
+  readonly attempt: number;
+  /** How long until then, in milliseconds; null: until the device is online again. */
+  readonly delayMs: number | null;
+  /** How the last connection ended; 1006 where an attempt failed. */
+  readonly code: number;
+  readonly reason: string;
+}
+
+/** The final close. */
+export interface CloseEvent {
+  readonly code: number;
+  readonly reason: string;
+}
+
+type Listener<A extends readonly unknown[]> = (...args: A) => unknown;
+
+type Listeners = {
+  [Name in keyof ClientEvents]?: Set<Listener<ClientEvents[Name]>>;
+};
+
+/** The listeners of a client. One that throws, or whose promise rejects, harms nobody: `error` tells. */
+export class Emitter {
+  readonly #listeners: Listeners = {};
+
+  /** Adds a listener; returns the function that takes it away again. */
+  on<Name extends keyof ClientEvents>(
+    event: Name,
+    listener: Listener<ClientEvents[Name]>,
+  ): () => void {
+    if (typeof listener !== "function") {
+      throw new TypeError(`The listener of ${event} must be a function.`);
+    }
+    const listeners: Set<Listener<ClientEvents[Name]>> = this.#listeners[event] ?? new Set();
+    this.#listeners[event] = listeners as Listeners[Name];
+    // A wrapper, so that a function that was added twice is called twice and taken away once.
+    const added: Listener<ClientEvents[Name]> = (...args) => listener(...args);
+    listeners.add(added);
+    return () => void listeners.delete(added);
+  }
+
+  /** False if nobody listens. */
+  emit<Name extends keyof ClientEvents>(event: Name, ...args: ClientEvents[Name]): boolean {
+    // A listener of `error` that fails has nobody to tell.
+    const failed = (error: unknown): void => {
+      if (event !== "error") this.fail(error);
+    };
+    const listeners = [...(this.#listeners[event] ?? [])];
+    for (const listener of listeners) {
+      try {
+        const result = listener(...args);
+        if (result instanceof Promise) result.catch(failed);
+      } catch (error) {
+        failed(error);
+      }
+    }
+    return listeners.length > 0;
+  }
+
+  /** Something failed that nobody waits for. */
+  fail(error: unknown): void {
+    this.emit("error", error instanceof Error ? error : new Error(String(error)));
+  }
+}

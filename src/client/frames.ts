@@ -1,0 +1,77 @@
+import type { ServerFrame } from "../protocol/roomcast-v1.ts";
+import type { ReceivedMessage } from "./runtime.ts";
+
+/** What the application sends: text or bytes, and whether the text is an object or a list in JSON. */
+export interface Outgoing {
+  readonly data: string | Uint8Array;
+  readonly structured: boolean;
+}
+
+/** A message of the server's history, as an application may send it (docs/PROTOCOL.md, section 9). */
+interface ReplayFrame {
+  readonly type: "replay";
+  readonly message_id: string;
+  readonly data: unknown;
+}
+
+/** What a client of `roomcast.v1` understands. */
+export type IncomingFrame = ServerFrame | ReplayFrame;
+
+const LENGTH_BYTES = 2;
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/**
+ * Makes a message ready to be sent: strings and bytes as they are, any other value as JSON.
+ *
+ * @throws TypeError if it has no form on the wire (undefined, a function, a BigInt, a cycle).
+ */
+export function encodeMessage(message: unknown, asJson: boolean): Outgoing {
+  if (typeof message === "string" && !asJson) return { data: message, structured: false };
+  if (message instanceof Uint8Array) return { data: message, structured: false };
+  if (message instanceof ArrayBuffer) return { data: new Uint8Array(message), structured: false };
+  // What JSON cannot hold throws a TypeError, or gives nothing.
+  const data: string | undefined = JSON.stringify(message);
+  if (data === undefined) {
+    throw new TypeError(`A message must be a string, bytes or JSON, not ${typeof message}.`);
+  }
+  return { data, structured: typeof message === "object" && message !== null };
+}
+
+/** How many bytes this is in UTF-8. */
+export function byteLength(data: string | Uint8Array): number {
+  return typeof data === "string" ? encoder.encode(data).length : data.length;
+}
+
+/** A `message` frame; one with an id is to be acknowledged. */
+export function messageFrame(
+  { data, structured }: Outgoing,
+  id: string | null,
+): string | Uint8Array {
+  const header = { type: "message", ...(id !== null && { id }) };
+  if (typeof data === "string") {
+    const text = structured ? data : JSON.stringify(data);
+    return `${JSON.stringify(header).slice(0, -1)},"data":${text}}`;
+  }
+  const start = encoder.encode(JSON.stringify(header));
+  const bytes = new Uint8Array(LENGTH_BYTES + start.length + data.length);
+  new DataView(bytes.buffer).setUint16(0, start.length);
+  bytes.set(start, LENGTH_BYTES);
+  bytes.set(data, LENGTH_BYTES + start.length);
+  return bytes;
+}
+
+/** A frame of the server, and the bytes that came with it; null if it is none. */
+export function readFrame(
+  message: ReceivedMessage,
+): { readonly frame: IncomingFrame; readonly bytes: Uint8Array | null } | null {
+  try {
+    if (typeof message === "string") return { frame: JSON.parse(message), bytes: null };
+    const view = new DataView(message.buffer, message.byteOffset, message.length);
+    const start = LENGTH_BYTES + view.getUint16(0);
+    const header = decoder.decode(message.subarray(LENGTH_BYTES, start));
+    return { frame: JSON.parse(header), bytes: message.subarray(start) };
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,118 @@
+import type { IncomingMessage } from "node:http";
+import { WebSocket } from "ws";
+import { AuthenticationError, ConnectionFailedError } from "../protocol/errors.ts";
+import type { ClientSocket, HandshakeFailure, SocketEvents, SocketOptions } from "./runtime.ts";
+
+/** HTTP statuses of a refused handshake that may pass. */
+const PASSING = [429, 500, 502, 503, 504];
+/** Longer than a day nobody waits; and timers end at 24 days. */
+const MAX_RETRY_AFTER_MS = 86_400_000;
+
+/** Opens a WebSocket by `ws`. */
+export function openNodeSocket(
+  url: string,
+  options: SocketOptions,
+  events: SocketEvents,
+): ClientSocket {
+  return new NodeSocket(url, options, events);
+}
+
+class NodeSocket implements ClientSocket {
+  readonly #socket: WebSocket;
+  #opened = false;
+  /** The server answered with 101, rightly or wrongly. */
+  #upgraded = false;
+  #failure: HandshakeFailure | null = null;
+  #error: Error | null = null;
+
+  constructor(url: string, options: SocketOptions, events: SocketEvents) {
+    const { protocols, token, maxMessageSize: maxPayload } = options;
+    const headers = {
+      ...options.headers,
+      ...(token !== undefined && { Authorization: `Bearer ${token}` }),
+    };
+    this.#socket = new WebSocket(url, [...protocols], { headers, maxPayload })
+      .on("upgrade", () => {
+        this.#upgraded = true;
+      })
+      .on("open", () => {
+        this.#opened = true;
+        events.opened();
+      })
+      .on("unexpected-response", (_request, response) => {
+        this.#failure = refusal(response);
+        this.#socket.terminate();
+      })
+      .on("message", (data: Buffer, binary) => {
+        events.received(binary ? new Uint8Array(data) : data.toString());
+      })
+      .on("pong", (data) => events.ponged(Number(data)))
+      // Told by `close`, which always follows.
+      .on("error", (error) => {
+        this.#error = error;
+      })
+      .on("close", (code, reason) => {
+        events.ended(code, String(reason), this.#opened ? null : this.#whyNot());
+      });
+  }
+
+  get protocol(): string {
+    return this.#socket.protocol;
+  }
+
+  get bufferedAmount(): number {
+    return this.#socket.bufferedAmount;
+  }
+
+  send(data: string | Uint8Array): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#socket.send(data, (error) => (error ? reject(error) : resolve()));
+    });
+  }
+
+  readonly ping = (id: number): void => this.#socket.ping(String(id));
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  close(code: number, reason: string): void {
+    this.#socket.close(code, reason);
+  }
+
+  terminate(): void {
+    this.#socket.terminate();
+  }
+
+  #whyNot(): HandshakeFailure {
+    if (this.#failure !== null) return this.#failure;
+    const cause = this.#error;
+    const why = cause?.message ?? "it ended without an answer";
+    const error = new ConnectionFailedError(`The connection could not be made: ${why}`, { cause });
+    // Whoever answers with 101 and then breaks the protocol will do so again.
+    return { error, final: this.#upgraded };
+  }
+}
+
+function refusal({ statusCode = 0, statusMessage, headers }: IncomingMessage): HandshakeFailure {
+  const said = `the server answered ${statusCode} ${statusMessage}`;
+  if (statusCode === 401) {
+    const error = new AuthenticationError(`The credential was refused: ${said}.`);
+    return { error, unauthorized: true };
+  }
+  const error = new ConnectionFailedError(`The connection could not be made: ${said}.`, {
+    status: statusCode,
+  });
+  const retryAfterMs = readRetryAfter(headers["retry-after"]);
+  return { error, final: !PASSING.includes(statusCode), retryAfterMs };
+}
+
+/** RFC 9110 section 10.2.3: seconds, or a date. */
+function readRetryAfter(value = ""): number {
+  const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
+  return ms > 0 ? Math.min(ms, MAX_RETRY_AFTER_MS) : 0;
+}

@@ -1,0 +1,77 @@
+/** How a connection behaves, as far as a client has a say. Times are in milliseconds, sizes in bytes. */
+export interface ClientConfig {
+  /** How long a handshake may take. Default 10,000. */
+  readonly openTimeoutMs: number;
+  /** How long the peer may take to answer a close frame before the socket is destroyed. Default 10,000. */
+  readonly closeTimeoutMs: number;
+  /** How often each connection is pinged; null: never. Default 20,000. */
+  readonly pingIntervalMs: number | null;
+  /** How long after a ping a silent connection counts as dead. Default 20,000. */
+  readonly pingTimeoutMs: number;
+  /** The largest message that is accepted, in bytes after inflating. Default 1 MiB. */
+  readonly maxMessageSize: number;
+  /** How many received messages wait for their reader before the socket is paused. Default 16. */
+  readonly maxQueueSize: number;
+  /** Whether a client reconnects by itself. Default true. */
+  readonly reconnectEnabled: boolean;
+  /** How many attempts in a row a client makes; 0: no limit. Default 5. */
+  readonly reconnectMaxAttempts: number;
+  /** The delay before a client's first attempt. Default 1,000. */
+  readonly reconnectBackoffBaseMs: number;
+  /** The longest delay between a client's attempts. Default 60,000. */
+  readonly reconnectBackoffMaxMs: number;
+  /** How much of a delay is random, 0 to 1. Default 0.1. */
+  readonly reconnectJitter: number;
+}
+
+const HOUR = 3_600_000;
+
+type NumberName = Exclude<keyof ClientConfig, "reconnectEnabled">;
+
+/** Defaults and bounds are those of `config.ts`, without what reads the environment: pages load this. */
+const NUMBERS: Readonly<Record<NumberName, readonly [initial: number, min: number, max: number]>> =
+  {
+    openTimeoutMs: [10_000, 100, HOUR],
+    closeTimeoutMs: [10_000, 100, HOUR],
+    pingIntervalMs: [20_000, 100, HOUR],
+    pingTimeoutMs: [20_000, 100, HOUR],
+    maxMessageSize: [1_048_576, 1, 0x3fff_ffff],
+    maxQueueSize: [16, 1, 1_000_000],
+    reconnectMaxAttempts: [5, 0, 1_000_000],
+    reconnectBackoffBaseMs: [1000, 0, HOUR],
+    reconnectBackoffMaxMs: [60_000, 0, 24 * HOUR],
+    reconnectJitter: [0.1, 0, 1],
+  };
+
+/**
+ * Completes `options` with the defaults. An explicit undefined counts as absent; what only a server has,
+ * as in the answer of `loadConfig`, is left out.
+ *
+ * @throws TypeError or RangeError naming the option, its value and what is allowed.
+ */
+export function resolveClientConfig(options: Partial<ClientConfig> = {}): ClientConfig {
+  const number = (name: NumberName): number => {
+    const [initial, min, max] = NUMBERS[name];
+    const value: unknown = options[name] ?? initial;
+    if (typeof value === "number" && value >= min && value <= max) return value;
+    const message = `config.${name} must be a number from ${min} to ${max}, not ${value}.`;
+    throw typeof value === "number" ? new RangeError(message) : new TypeError(message);
+  };
+  const { reconnectEnabled = true } = options;
+  if (typeof reconnectEnabled !== "boolean") {
+    throw new TypeError(`config.reconnectEnabled must be true or false, not ${reconnectEnabled}.`);
+  }
+  return {
+    openTimeoutMs: number("openTimeoutMs"),
+    closeTimeoutMs: number("closeTimeoutMs"),
+    pingIntervalMs: options.pingIntervalMs === null ? null : number("pingIntervalMs"),
+    pingTimeoutMs: number("pingTimeoutMs"),
+    maxMessageSize: number("maxMessageSize"),
+    maxQueueSize: number("maxQueueSize"),
+    reconnectEnabled,
+    reconnectMaxAttempts: number("reconnectMaxAttempts"),
+    reconnectBackoffBaseMs: number("reconnectBackoffBaseMs"),
+    reconnectBackoffMaxMs: number("reconnectBackoffMaxMs"),
+    reconnectJitter: number("reconnectJitter"),
+  };
+}
