@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { bundleClient, clientSize } from "./lib/client-bundle.mjs";
 
-const LIMIT = 6144;
+const LIMIT = 7680;
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 await bundleClient(root);

@@ -52,7 +52,10 @@ class NodeSocket implements ClientSocket {
         this.#error = error;
       })
       .on("close", (code, reason) => {
-        events.ended(code, String(reason), this.#opened ? null : this.#whyNot());
+        const fault = this.#opened ? faultOf(this.#error) : null;
+        // What the peer did wrong shows in our close code, not in one of its own.
+        if (fault !== null) events.ended(fault, this.#error?.message ?? "", null);
+        else events.ended(code, String(reason), this.#opened ? null : this.#whyNot());
       });
   }
 
@@ -96,6 +99,14 @@ class NodeSocket implements ClientSocket {
     // Whoever answers with 101 and then breaks the protocol will do so again.
     return { error, final: this.#upgraded };
   }
+}
+
+/** The close code for what `ws` found wrong with the frames of the peer; null if it was nothing of that kind. */
+function faultOf(error: NodeJS.ErrnoException | null): number | null {
+  const code = error?.code ?? "";
+  if (!code.startsWith("WS_ERR_")) return null;
+  if (code.endsWith("LENGTH") && code !== "WS_ERR_INVALID_CONTROL_PAYLOAD_LENGTH") return 1009;
+  return code === "WS_ERR_INVALID_UTF8" ? 1007 : 1002;
 }
 
 function refusal({ statusCode = 0, statusMessage, headers }: IncomingMessage): HandshakeFailure {

@@ -52,10 +52,13 @@ const NUMBERS: Readonly<Record<NumberName, readonly [initial: number, min: numbe
 export function resolveClientConfig(options: Partial<ClientConfig> = {}): ClientConfig {
   const number = (name: NumberName): number => {
     const [initial, min, max] = NUMBERS[name];
-    const value: unknown = options[name] ?? initial;
-    if (typeof value === "number" && value >= min && value <= max) return value;
-    const message = `config.${name} must be a number from ${min} to ${max}, not ${value}.`;
-    throw typeof value === "number" ? new RangeError(message) : new TypeError(message);
+    const value: unknown = options[name] === undefined ? initial : options[name];
+    const isNumber = typeof value === "number";
+    const isWhole = /^max|Attempts$/.test(name);
+    if (isNumber && value >= min && value <= max && !(isWhole && value % 1)) return value;
+    const kind = isWhole ? "whole number" : "number";
+    const message = `config.${name} must be a ${kind} from ${min} to ${max}, not ${value}.`;
+    throw isNumber ? new RangeError(message) : new TypeError(message);
   };
   const { reconnectEnabled = true } = options;
   if (typeof reconnectEnabled !== "boolean") {

@@ -1,0 +1,139 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { ReconnectPolicy } from "../../src/client/reconnect-policy.ts";
+import { type ClientConfig, resolveClientConfig } from "../../src/protocol/client-config.ts";
+import { resolveConfig } from "../../src/protocol/config.ts";
+
+const randoms = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
+
+function policy(config: Partial<ClientConfig> = {}, random = 0, renewable = false) {
+  return new ReconnectPolicy(resolveClientConfig(config), () => random, renewable);
+}
+
+test("attempt n waits d = min(max, base * 2^(n-1)), then d * (1 - jitter * random)", () => {
+  const numbers = fc.record({
+    reconnectBackoffBaseMs: fc.integer({ min: 0, max: 3_600_000 }),
+    reconnectBackoffMaxMs: fc.integer({ min: 0, max: 86_400_000 }),
+    reconnectJitter: fc.double({ min: 0, max: 1, noNaN: true }),
+  });
+  fc.assert(
+    fc.property(numbers, randoms, fc.integer({ min: 1, max: 40 }), (config, random, attempts) => {
+      const subject = policy({ ...config, reconnectMaxAttempts: 0 }, random);
+      for (let n = 1; n <= attempts; n++) {
+        const { reconnectBackoffBaseMs: base, reconnectBackoffMaxMs: max } = config;
+        const d = Math.min(max, base * 2 ** (n - 1));
+        const expected = d * (1 - config.reconnectJitter * random);
+        const wait = n % 2 === 0 ? subject.afterFailure({}) : subject.afterClose(1006, null);
+        expect(wait?.delayMs).toBeCloseTo(expected, 6);
+        expect(subject.attempt).toBe(n);
+      }
+    }),
+  );
+});
+
+test.each([1000, 1002, 1003, 1007, 1008, 1009, 1010, 4403, 4409, 4500, 4999])(
+  "close code %i is final",
+  (code) => {
+    expect(policy().afterClose(code, null)).toBeNull();
+  },
+);
+
+test.each([1001, 1005, 1006, 1012, 4000, 4408, 4413, 4499])(
+  "after close code %i the client backs off and comes back",
+  (code) => {
+    expect(policy().afterClose(code, null)).toEqual({ delayMs: 1000, firm: false });
+  },
+);
+
+test("an overloaded server gets at least 5 seconds, one that was flooded 10, whatever a goodbye says", () => {
+  const soon = { reconnect: true, after_ms: 1 };
+  for (const [code, least] of [
+    [1013, 5000],
+    [4429, 10_000],
+  ] as const) {
+    expect(policy().afterClose(code, null)).toEqual({ delayMs: least, firm: true });
+    expect(policy().afterClose(code, soon)).toEqual({ delayMs: least, firm: true });
+    const patient = policy({ reconnectBackoffBaseMs: 20_000 }).afterClose(code, null);
+    expect(patient?.delayMs).toBe(20_000);
+  }
+});
+
+test("a goodbye is instead of the client's own delay, and may forbid to come back", () => {
+  const goodbye = { reconnect: true, after_ms: 4321 };
+  expect(policy().afterClose(1012, goodbye)).toEqual({ delayMs: 4321, firm: true });
+  expect(policy().afterClose(1012, { ...goodbye, reconnect: false })).toBeNull();
+});
+
+test("a server that says goodbye without a delay again and again does not see a client in a loop", () => {
+  const subject = policy();
+  const now = { reconnect: true, after_ms: 0 };
+  const delays = [1, 2, 3].map(() => subject.afterClose(4413, now)?.delayMs);
+  expect(delays).toEqual([0, 2000, 4000]);
+});
+
+test("a failing server is left alone after five faults in a row", () => {
+  const subject = policy({ reconnectMaxAttempts: 0 });
+  for (let i = 0; i < 5; i++) expect(subject.afterClose(1011, null)).not.toBeNull();
+  expect(subject.afterClose(1011, null)).toBeNull();
+  subject.stable();
+  expect(subject.afterClose(1011, null)).not.toBeNull();
+});
+
+test("with too many connections it tries once more after a lease", () => {
+  const subject = policy();
+  expect(subject.afterClose(4008, null)).toEqual({ delayMs: 15_000, firm: true });
+  expect(subject.afterClose(4008, null)).toBeNull();
+});
+
+test("an expired token is renewed once, at once; without a way to renew it that is the end", () => {
+  expect(policy().afterClose(4401, null)).toBeNull();
+  const subject = policy({}, 0, true);
+  expect(subject.afterClose(4401, null)?.delayMs).toBe(0);
+  expect(subject.afterFailure({ unauthorized: true })).toBeNull();
+  subject.stable();
+  expect(subject.afterFailure({ unauthorized: true })?.delayMs).toBe(0);
+});
+
+test("attempts in a row have a bound, and are counted anew when the device is back", () => {
+  const subject = policy({ reconnectMaxAttempts: 2 });
+  expect(subject.afterFailure({})).not.toBeNull();
+  expect(subject.afterFailure({})).not.toBeNull();
+  expect(subject.afterFailure({})).toBeNull();
+  subject.startAnew();
+  expect(subject.afterFailure({})?.delayMs).toBe(1000);
+});
+
+test("a server that asks for time gets it", () => {
+  expect(policy().afterFailure({ retryAfterMs: 30_000 })).toEqual({ delayMs: 30_000, firm: true });
+  expect(policy().afterFailure({ final: true })).toBeNull();
+});
+
+test("a client that shall not reconnect does not", () => {
+  expect(policy({ reconnectEnabled: false }).afterClose(1006, null)).toBeNull();
+});
+
+test("the client has the defaults and bounds of the server's configuration", () => {
+  const { redisUrl, channelPrefix, ...shared } = resolveConfig();
+  expect([redisUrl, channelPrefix]).toEqual([null, "ws:"]);
+  expect(shared).toMatchObject(resolveClientConfig());
+  const names = Object.keys(resolveClientConfig()) as (keyof ClientConfig)[];
+  const values = [-1, 0, 0.5, 1, 99, 100, 3_600_000, 3_600_001, 86_400_001, 0x3fff_ffff, 2 ** 31];
+  for (const name of names) {
+    for (const value of [...values, "x", Number.NaN, null]) {
+      const accepts = (resolve: (config: object) => unknown): boolean => {
+        try {
+          resolve({ [name]: value });
+          return true;
+        } catch (error) {
+          expect(String(error)).toContain(`config.${name}`);
+          return false;
+        }
+      };
+      expect([name, value, accepts(resolveClientConfig)]).toEqual([
+        name,
+        value,
+        accepts(resolveConfig),
+      ]);
+    }
+  }
+});
