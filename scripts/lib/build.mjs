@@ -48,7 +48,7 @@ const library = {
 /** @type {Target} */
 const pages = {
   name: "pages",
-  inputs: ["web", "tsconfig.json", "package-lock.json", RECIPE],
+  inputs: ["web", "src", "tsconfig.json", "package-lock.json", RECIPE],
   product: "dist/web/index.html",
   async make(root) {
     const vite = join(root, "node_modules/vite/bin/vite.js");

@@ -1,5 +1,12 @@
+import {
+  AuthenticationError,
+  ConnectionClosedError,
+  ConnectionFailedError,
+  WebSocketClient,
+  WebSocketError,
+} from "roomcast/client";
+import { closeReason } from "./close-reasons.ts";
 import { type ClientMessage, readServerMessage, type ServerMessage } from "./protocol.ts";
-import { afterClose } from "./reconnect.ts";
 
 export type ConnectionStatus =
   | { phase: "connecting" }
@@ -29,149 +36,119 @@ export interface ConnectionOptions {
   onMessage(message: ServerMessage): void;
 }
 
-const PING_EVERY_MS = 20_000;
-const PONG_WITHIN_MS = 10_000;
+const CONFIG = {
+  reconnectMaxAttempts: 0,
+  reconnectBackoffMaxMs: 30_000,
+  reconnectJitter: 0.5,
+  pingTimeoutMs: 10_000,
+};
 
-/** A connection that lasted this long was a good one: attempts are counted anew. */
-const STABLE_AFTER_MS = 5_000;
+/** A page that was opened while the server is away tries again so often; the client itself does not. */
+const FIRST_RETRY_MS = 2000;
+/** What the client ends with when its first attempt fails; it comes back from any other loss. */
+const NEVER_OPENED = 1006;
+const LATENCY_EVERY_MS = 1000;
 
 /** Opens a connection and keeps it. */
 export function openConnection(options: ConnectionOptions): ChatConnection {
-  return new ReconnectingConnection(options);
+  return new ClientConnection(options);
 }
 
-class ReconnectingConnection implements ChatConnection {
+class ClientConnection implements ChatConnection {
+  readonly #client: WebSocketClient;
   readonly #options: ConnectionOptions;
   readonly #lifetime = new AbortController();
-  #socket: WebSocket | undefined;
-  #openedAt = 0;
-  #attempt = 0;
-  #stopped = false;
-  #spreadMs: number | undefined;
-  #pingSentAt: number | undefined;
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
-  #pingTimer: ReturnType<typeof setTimeout> | undefined;
+  #latencyTimer: ReturnType<typeof setInterval> | undefined;
 
   constructor(options: ConnectionOptions) {
+    const { url, token } = options;
     this.#options = options;
-    const { signal } = this.#lifetime;
-    window.addEventListener("online", () => this.#lookAfter(), { signal });
-    document.addEventListener("visibilitychange", () => this.#lookAfter(), { signal });
+    this.#client = new WebSocketClient(url, {
+      config: CONFIG,
+      subprotocols: ["roomcast.v1"],
+      offlineQueue: 0,
+      ...(token ? { token } : {}),
+    });
+    this.#client.on("open", () => this.#connected());
+    this.#client.on("message", (message) => {
+      const read = typeof message === "string" ? readServerMessage(message) : undefined;
+      if (read) options.onMessage(read);
+    });
+    this.#client.on("reconnecting", ({ delayMs }) => {
+      this.#tell(
+        delayMs === null
+          ? { phase: "offline" }
+          : { phase: "waiting", retryAt: Date.now() + delayMs },
+      );
+    });
+    this.#client.on("close", ({ code }) => {
+      // A first attempt that failed is made again.
+      if (code !== NEVER_OPENED) this.#tell({ phase: "stopped", reason: closeReason(code) });
+    });
+    this.#client.on("error", (error) => this.#failed(error));
+    window.addEventListener("online", () => this.#backOnline(), { signal: this.#lifetime.signal });
     this.#connect();
   }
 
   send(message: ClientMessage): void {
-    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
+    if (this.#client.isConnected) this.#client.sendJson(message).catch(() => {});
   }
 
   retryNow(): void {
-    if (this.#socket) return;
-    this.#attempt = 0;
-    this.#connect();
+    if (!this.#client.isConnected) this.#connect();
   }
 
   close(): void {
-    this.#stopped = true;
     this.#lifetime.abort();
-    const socket = this.#release();
-    socket?.close(1000);
+    clearTimeout(this.#retryTimer);
+    clearInterval(this.#latencyTimer);
+    void this.#client.close();
+  }
+
+  #tell(status: ConnectionStatus): void {
+    clearInterval(this.#latencyTimer);
+    if (!this.#lifetime.signal.aborted) this.#options.onStatus(status);
   }
 
   #connect(): void {
     clearTimeout(this.#retryTimer);
-    this.#stopped = false;
     if (!navigator.onLine) {
-      this.#options.onStatus({ phase: "offline" });
+      this.#tell({ phase: "offline" });
       return;
     }
-    this.#options.onStatus({ phase: "connecting" });
-    const { url, token } = this.#options;
-    const socket = new WebSocket(url, token ? ["bearer", token] : []);
-    this.#socket = socket;
-    // A socket that was given up on may still have something to say; nobody listens to it then.
-    const whileCurrent =
-      <E>(listener: (event: E) => void) =>
-      (event: E) => {
-        if (this.#socket === socket) listener(event);
-      };
-    socket.addEventListener("open", whileCurrent(this.#opened));
-    socket.addEventListener("message", whileCurrent(this.#received));
-    socket.addEventListener("close", whileCurrent(this.#closed));
-  }
-
-  readonly #opened = (): void => {
-    this.#openedAt = Date.now();
-    this.#options.onStatus({ phase: "connected" });
-    this.#ping();
-  };
-
-  readonly #received = (event: MessageEvent<unknown>): void => {
-    const message = typeof event.data === "string" ? readServerMessage(event.data) : undefined;
-    if (message?.type === "pong") this.#ponged();
-    else if (message?.type === "goodbye") this.#spreadMs = message.afterMs;
-    else if (message) this.#options.onMessage(message);
-  };
-
-  readonly #closed = (event: CloseEvent): void => this.#lost(event.code);
-
-  #lost(code: number): void {
-    this.#release();
-    if (this.#openedAt && Date.now() - this.#openedAt >= STABLE_AFTER_MS) this.#attempt = 0;
-    this.#openedAt = 0;
-    this.#attempt++;
-    const step = afterClose({
-      code,
-      attempt: this.#attempt,
-      random: Math.random(),
-      ...(this.#spreadMs ? { spreadMs: this.#spreadMs } : {}),
+    this.#tell({ phase: "connecting" });
+    this.#client.connect().catch((error: Error) => {
+      // Where it goes on by itself it says so.
+      if (this.#client.state !== "closed" || !(error instanceof ConnectionFailedError)) return;
+      const delayMs = FIRST_RETRY_MS * (1 - CONFIG.reconnectJitter * Math.random());
+      this.#tell({ phase: "waiting", retryAt: Date.now() + delayMs });
+      this.#retryTimer = setTimeout(() => this.#connect(), delayMs);
     });
-    this.#spreadMs = undefined;
-    if ("stop" in step) {
-      this.#stopped = true;
-      this.#options.onStatus({ phase: "stopped", reason: step.stop });
-    } else if (navigator.onLine) {
-      this.#options.onStatus({ phase: "waiting", retryAt: Date.now() + step.retryInMs });
-      this.#retryTimer = setTimeout(() => this.#connect(), step.retryInMs);
-    } else {
-      this.#options.onStatus({ phase: "offline" });
+  }
+
+  #connected(): void {
+    this.#tell({ phase: "connected" });
+    let shown: number | undefined;
+    this.#latencyTimer = setInterval(() => {
+      const latencyMs = Math.round(this.#client.latency ?? Number.NaN);
+      if (Number.isNaN(latencyMs) || latencyMs === shown) return;
+      shown = latencyMs;
+      this.#options.onStatus({ phase: "connected", latencyMs });
+    }, LATENCY_EVERY_MS);
+  }
+
+  /** What the server refused is for people to read; what happened to the connection shows in its status. */
+  #failed(error: Error): void {
+    const ofConnection = [ConnectionFailedError, ConnectionClosedError, AuthenticationError];
+    if (!(error instanceof WebSocketError) || ofConnection.some((kind) => error instanceof kind)) {
+      return;
     }
+    this.#options.onMessage({ type: "error", code: error.code, text: error.message });
   }
 
-  #release(): WebSocket | undefined {
-    const socket = this.#socket;
-    this.#socket = undefined;
-    clearTimeout(this.#pingTimer);
-    clearTimeout(this.#retryTimer);
-    this.#pingSentAt = undefined;
-    return socket;
-  }
-
-  #ping(): void {
-    clearTimeout(this.#pingTimer);
-    this.#pingSentAt = performance.now();
-    this.send({ type: "ping" });
-    this.#pingTimer = setTimeout(() => this.#giveUp(), PONG_WITHIN_MS);
-  }
-
-  #ponged(): void {
-    if (this.#pingSentAt === undefined) return;
-    const latencyMs = Math.round(performance.now() - this.#pingSentAt);
-    this.#pingSentAt = undefined;
-    this.#options.onStatus({ phase: "connected", latencyMs });
-    clearTimeout(this.#pingTimer);
-    this.#pingTimer = setTimeout(() => this.#ping(), PING_EVERY_MS);
-  }
-
-  /** The other side is silent. Its answer to a close would not come either, so nobody waits for it. */
-  #giveUp(): void {
-    this.#socket?.close();
-    this.#lost(1006);
-  }
-
-  /** Timers of a hidden page are late and its network may have changed: look at once. */
-  #lookAfter(): void {
-    if (!navigator.onLine || document.hidden) return;
-    if (this.#socket?.readyState === WebSocket.OPEN) this.#ping();
-    else if (!this.#stopped) this.retryNow();
+  /** The client itself knows, unless it has never been connected. */
+  #backOnline(): void {
+    if (this.#client.state === "idle" || this.#client.state === "closed") this.#connect();
   }
 }
