@@ -32,7 +32,7 @@ export class RedisLink implements Transport {
   readonly #servers: Servers;
   readonly #interest: Interest;
   /** Who takes what comes on channels that are not the broker's. */
-  readonly #listeners: Map<string, Set<(message: Buffer) => void>> = new Map();
+  readonly #listeners: Map<string, Set<(message: Buffer) => boolean>> = new Map();
 
   constructor(
     clients: ClientFactory,
@@ -77,9 +77,9 @@ export class RedisLink implements Transport {
 
   /**
    * Takes what is published on a channel that is none of the broker's, until it is ended. Resolves as
-   * `subscribe` does. The listener MUST NOT throw.
+   * `subscribe` does. The listener answers whether it understood, and MUST NOT throw.
    */
-  async listen(channel: string, listener: (message: Buffer) => void): Promise<() => void> {
+  async listen(channel: string, listener: (message: Buffer) => boolean): Promise<() => void> {
     const listeners = this.#listeners.get(channel) ?? new Set();
     this.#listeners.set(channel, listeners.add(listener));
     await this.subscribe(channel);
@@ -126,7 +126,10 @@ export class RedisLink implements Transport {
   #receive(message: Buffer, channel: string): void {
     const listeners = this.#listeners.get(channel);
     if (listeners === undefined) this.broker.receive(message, channel);
-    else for (const listener of listeners) listener(message);
+    else {
+      const understood = [...listeners].map((listener) => listener(message));
+      if (understood.includes(false)) this.broker.passOver(channel);
+    }
   }
 
   *#wantedOf({ buckets }: Shard): Generator<string> {
