@@ -77,6 +77,7 @@ function attach(url: string): ReturnType<ReturnType<typeof redisBackplane>["atta
     broker: attachment.broker,
     presence: attachment.presence,
     history: attachment.history,
+    receipts: attachment.receipts,
     start: () => attachment.start(),
     stop: () => attachment.stop(),
   };

@@ -13,10 +13,12 @@ export type {
   Scope,
 } from "./backplane/broker.ts";
 export type {
+  Appended,
   HistoryEntry,
   HistoryPage,
   HistoryPolicy,
   HistoryStore,
+  LogName,
 } from "./backplane/history-store.ts";
 export { memoryBackplane } from "./backplane/memory/memory-backplane.ts";
 export type {
@@ -28,6 +30,7 @@ export type {
   Transition,
   UserPresence,
 } from "./backplane/presence-store.ts";
+export type { Claim, ReceiptStore } from "./backplane/receipt-store.ts";
 export type { Reservation, UserLimit } from "./connections/reservations.ts";
 export { CloseCode } from "./protocol/close-codes.ts";
 export { loadConfig, type WebSocketConfig } from "./protocol/config.ts";
@@ -43,6 +46,7 @@ export {
   type WebSocketErrorOptions,
 } from "./protocol/errors.ts";
 export type { Message, Payload } from "./protocol/payload.ts";
+export { EVERYONE, type Link } from "./protocol/roomcast-v1.ts";
 export type { SchemaOutput, StandardSchema } from "./protocol/standard-schema.ts";
 export type { UpgradeServer } from "./server/attach.ts";
 export type {
@@ -56,22 +60,33 @@ export { ConnectionManager } from "./server/connection-manager.ts";
 export type { CloseInfo, ManagerEvents, ManagerStatus } from "./server/events.ts";
 export type { Except } from "./server/exclusion.ts";
 export type { Context, Handler, HandlerFunction, HandlerObject } from "./server/handler.ts";
-export type { History, HistoryMessage, ReadOptions, ReadResult } from "./server/history.ts";
+export type {
+  History,
+  HistoryMessage,
+  Reading,
+  ReadOptions,
+  ReadResult,
+} from "./server/history.ts";
 export type { Limits } from "./server/limits.ts";
 export type { Logger } from "./server/logger.ts";
 export type {
   CloseOptions,
   ConnectionManagerOptions,
   ConnectOptions,
+  DurableSendOptions,
   Health,
-  RoomSendOptions,
   SendOptions,
   Target,
   Topic,
 } from "./server/manager-options.ts";
 export type { Presence } from "./server/presence.ts";
 export type { PresenceChange } from "./server/presence-watch.ts";
-export type { HistoryOptions, RoomOptions, RoomPolicies } from "./server/room-policy.ts";
+export type {
+  BroadcastOptions,
+  HistoryOptions,
+  RoomOptions,
+  RoomPolicies,
+} from "./server/room-policy.ts";
 export type { RouteOptions } from "./server/route.ts";
 export type { Params } from "./server/route-path.ts";
 export { WebSocketRouter, type WebSocketRouterOptions } from "./server/router.ts";

@@ -1,6 +1,7 @@
 import type { Broker, BrokerStatus, Channel, Packet } from "./broker.ts";
 import type { HistoryStore } from "./history-store.ts";
 import type { PresenceStore, Transition } from "./presence-store.ts";
+import type { ReceiptStore } from "./receipt-store.ts";
 
 /**
  * What carries messages and shared state between instances. All instances that are attached to the
@@ -45,6 +46,7 @@ export interface Attachment {
   readonly broker: Broker;
   readonly presence: PresenceStore;
   readonly history: HistoryStore;
+  readonly receipts: ReceiptStore;
 
   /** MUST resolve when the service is away: the instance begins degraded and joins by itself. */
   start(): Promise<void>;

@@ -1,4 +1,5 @@
 import type { EncodedMessage } from "../protocol/encoded-message.ts";
+import type { Link } from "../protocol/roomcast-v1.ts";
 
 /**
  * Where a packet goes: to everyone, to the instances that hold somebody of a room or a user, or to
@@ -21,6 +22,8 @@ export interface MessagePacket {
   readonly type: "message";
   readonly message: EncodedMessage;
   readonly except: Exclusion | null;
+  /** Its place in the log of its channel; absent if it is not stored. Given by the `HistoryStore`. */
+  readonly link?: Link;
   /** On an instance's channel: the one connection it is for. */
   readonly connection?: string;
 }

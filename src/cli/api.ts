@@ -69,23 +69,30 @@ export async function callApi(
 
 async function broadcast(manager: ConnectionManager, call: Call): Promise<Delivery> {
   const { data, from, persist } = await readMessage(manager, call);
-  if (persist === true) {
-    throw new HttpError(400, "bad_field", "persist may be true for messages to rooms only.");
-  }
-  return manager.broadcast({ type: "message", from, data });
+  const options = persist === undefined ? {} : { persist };
+  return manager.broadcast({ type: "message", from, data }, options);
 }
 
 async function sendToRoom(manager: ConnectionManager, call: Call): Promise<Delivery> {
   const room = call.params.room ?? "";
   const { data, from, persist } = await readMessage(manager, call);
   const message = { type: "message", from, room, data };
-  return manager.broadcastToRoom(room, message, persist === undefined ? {} : { persist });
+  try {
+    return await manager.broadcastToRoom(room, message, persist === undefined ? {} : { persist });
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    throw new HttpError(400, "bad_field", error.message);
+  }
 }
 
 async function sendToUser(manager: ConnectionManager, call: Call): Promise<Delivery> {
   const { data, from, persist } = await readMessage(manager, call);
   if (persist === true) {
-    throw new HttpError(400, "bad_field", "persist may be true for messages to rooms only.");
+    throw new HttpError(
+      400,
+      "bad_field",
+      "persist may be true for messages to rooms and to everyone only.",
+    );
   }
   return manager.sendToUser(call.params.user ?? "", { type: "dm", from, data });
 }

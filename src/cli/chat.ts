@@ -15,7 +15,13 @@ export function chatHandler(manager: ConnectionManager): HandlerObject {
   const gates: WeakMap<Connection, JsonGate> = new WeakMap();
   return {
     open(connection) {
-      gates.set(connection, new JsonGate(connection));
+      gates.set(
+        connection,
+        new JsonGate({
+          tell: (frame) => void connection.send(frame),
+          end: (code, reason) => connection.close(code, reason),
+        }),
+      );
     },
     message(connection, text) {
       const gate = gates.get(connection);

@@ -1,3 +1,4 @@
+import { parsed } from "../protocol/envelope.ts";
 import type { ReadResult } from "../server/history.ts";
 
 /** A page of history as JSON: `data` is what clients were sent, parsed where it was JSON. */
@@ -6,16 +7,11 @@ export function toJson({ messages, next }: ReadResult): {
   next?: string;
 } {
   return {
-    messages: messages.map(({ id, prev, data }) => ({ id, prev, data: parsed(data) })),
+    messages: messages.map(({ id, prev, data }) => ({ id, prev, data: toData(data) })),
     ...(next === undefined ? {} : { next }),
   };
 }
 
-function parsed(data: string | Uint8Array): unknown {
-  if (typeof data !== "string") return Buffer.from(data).toString("base64");
-  try {
-    return JSON.parse(data);
-  } catch {
-    return data;
-  }
+function toData(data: string | Uint8Array): unknown {
+  return typeof data === "string" ? parsed(data) : Buffer.from(data).toString("base64");
 }

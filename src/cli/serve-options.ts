@@ -29,6 +29,8 @@ Options (and the environment variables of the same meaning, which keep secrets o
                                             no limit. Default 50
   --trust-proxy <list>    ROOMCAST_TRUST_PROXY
                                             Addresses and subnets of proxies whose X-Forwarded-For holds
+  --history-rooms <name>  WS_HISTORY_ROOMS  The rooms whose messages are kept, by a pattern in which * stands for
+                                            any characters. Default *
   --workers <number>                        Processes on one port; more than one need REDIS_URL. Default 1
   --insecure                                Allow an address that others can reach although nobody is
                                             authenticated
@@ -50,6 +52,8 @@ export interface ServeOptions {
   /** null: what is for operators is open to this machine alone. */
   readonly apiKey: string | null;
   readonly messagesPerSecond: number | null;
+  /** A pattern of the rooms whose messages are kept. */
+  readonly historyRooms: string;
   /** Processes that share the port. */
   readonly workers: number;
   readonly trustProxy: readonly string[];
@@ -66,6 +70,7 @@ const OPTIONS = {
   "api-key": { type: "string" },
   "rate-limit": { type: "string" },
   "trust-proxy": { type: "string" },
+  "history-rooms": { type: "string" },
   workers: { type: "string" },
   insecure: { type: "boolean" },
 } as const;
@@ -89,6 +94,7 @@ export function readServeOptions(args: readonly string[], env: NodeJS.ProcessEnv
     origins: readOrigins(flags, env),
     apiKey: readApiKey(flags, env),
     messagesPerSecond: readFlagOrSetting(flags, env, "rate-limit", RATE_LIMIT),
+    historyRooms: readText(flags, env, "history-rooms", "WS_HISTORY_ROOMS")?.value ?? "*",
     trustProxy: readTrustProxy(flags, env),
   };
 }

@@ -50,18 +50,22 @@ function announce({ jwt, host }: ServeOptions, port: number): void {
 async function makeManager({
   config,
   messagesPerSecond,
+  historyRooms,
 }: ServeOptions): Promise<ConnectionManager> {
+  const durable = {
+    history: { maxLength: config.historyMaxLength },
+    whenUnavailable: "ephemeral",
+  } as const;
   return new ConnectionManager({
     backplane: await backplaneFor(config),
     config,
     limits: { messagesPerSecond },
-    rooms: {
-      "*": {
-        announce: true,
-        history: { maxLength: config.historyMaxLength },
-        whenUnavailable: "ephemeral",
-      },
-    },
+    broadcast: durable,
+    // The first that fits holds.
+    rooms:
+      historyRooms === "*"
+        ? { "*": { announce: true, ...durable } }
+        : { [historyRooms]: { announce: true, ...durable }, "*": { announce: true } },
     logger: pino({ base: { pid: process.pid } }, pino.destination(2)),
   });
 }

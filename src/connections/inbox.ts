@@ -1,11 +1,19 @@
+import type { Receipt } from "./receipt.ts";
+
 /** Holds up the sender of messages and lets it go on. */
 export interface Flow {
   pause(): void;
   resume(): void;
 }
 
-/** Takes one message; a promise holds back the next one until it settles. */
-export type Consumer<T> = (message: T) => unknown;
+/** Takes one message; a promise holds back the next one until it settles. Settles the receipt, if there is one. */
+export type Consumer<T> = (message: T, receipt: Receipt | null) => unknown;
+
+/** A message that waits, and the receipt it is owed. */
+export interface Received<T> {
+  readonly message: T;
+  readonly receipt: Receipt | null;
+}
 
 /**
  * The messages of one connection on their way to whoever reads them: listeners (each, at once), a
@@ -16,11 +24,11 @@ export class Inbox<T> {
   readonly #limit: number;
   readonly #flow: Flow;
   readonly #listeners: Set<(message: T) => void> = new Set();
-  #queue: T[] = [];
+  #queue: Received<T>[] = [];
   #consumer: Consumer<T> | null = null;
   #consuming = false;
   #readers = 0;
-  #waiting: ((result: IteratorResult<T, undefined>) => void)[] = [];
+  #waiting: ((result: IteratorResult<Received<T>, undefined>) => void)[] = [];
   #paused = false;
   #ignoring = false;
   #ended = false;
@@ -42,26 +50,30 @@ export class Inbox<T> {
     return this.#paused;
   }
 
-  push(message: T): void {
+  push(message: T, receipt: Receipt | null = null): void {
     if (this.#ended) return;
     for (const listener of this.#listeners) listener(message);
     if (this.#consumer !== null) {
-      if (this.#consuming || this.#queue.length > 0) this.#keep(message);
-      else this.#consume(message);
+      if (this.#consuming || this.#queue.length > 0) this.#keep(message, receipt);
+      else this.#consume(message, receipt);
       return;
     }
     const reader = this.#waiting.shift();
-    if (reader !== undefined) reader({ value: message, done: false });
+    if (reader !== undefined) reader({ value: { message, receipt }, done: false });
     else if (this.#readers > 0 || (this.#listeners.size === 0 && !this.#ignoring))
-      this.#keep(message);
-    else if (this.#listeners.size === 0) this.#ignored++;
+      this.#keep(message, receipt);
+    else if (this.#listeners.size === 0) this.#ignore(receipt);
+    else receipt?.done(undefined);
   }
 
   /** Calls `listener` with each message as it comes, and with those that were kept. It MUST NOT throw. */
   listen(listener: (message: T) => void): () => void {
     this.#listeners.add(listener);
     if (this.#consumer === null && this.#readers === 0) {
-      for (const message of this.#takeAll()) listener(message);
+      for (const { message, receipt } of this.#takeAll()) {
+        listener(message);
+        receipt?.done(undefined);
+      }
     }
     return () => void this.#listeners.delete(listener);
   }
@@ -75,7 +87,8 @@ export class Inbox<T> {
   /** From now on messages that nobody is listening for are counted and dropped. */
   ignoreRest(): void {
     this.#ignoring = true;
-    if (this.#consumer === null && this.#readers === 0) this.#ignored += this.#takeAll().length;
+    if (this.#consumer !== null || this.#readers > 0) return;
+    for (const { receipt } of this.#takeAll()) this.#ignore(receipt);
   }
 
   /** Calls `callback` when the consumer is done with every message that has come. */
@@ -91,8 +104,22 @@ export class Inbox<T> {
     this.#waiting = [];
   }
 
-  /** The messages as they come, until the end. Returning early only stops listening. */
+  /**
+   * The messages as they come, until the end. Returning early only stops listening. Whoever asks for the
+   * next one, or stops, is done with the last.
+   */
   async *read(): AsyncGenerator<T, undefined, undefined> {
+    for await (const { message, receipt } of this.receive()) {
+      try {
+        yield message;
+      } finally {
+        receipt?.done(undefined);
+      }
+    }
+  }
+
+  /** `read`, for those who settle the receipts. */
+  async *receive(): AsyncGenerator<Received<T>, undefined, undefined> {
     this.#readers++;
     try {
       for (;;) {
@@ -106,11 +133,13 @@ export class Inbox<T> {
     }
   }
 
-  #next(): Promise<IteratorResult<T, undefined>> | IteratorResult<T, undefined> {
-    const message = this.#queue.shift();
-    if (message !== undefined) {
+  #next():
+    | Promise<IteratorResult<Received<T>, undefined>>
+    | IteratorResult<Received<T>, undefined> {
+    const received = this.#queue.shift();
+    if (received !== undefined) {
       this.#resume();
-      return { value: message, done: false };
+      return { value: received, done: false };
     }
     if (this.#ended) return { value: undefined, done: true };
     return new Promise((resolve) => this.#waiting.push(resolve));
@@ -118,19 +147,19 @@ export class Inbox<T> {
 
   #consumeNext(): void {
     while (!this.#consuming) {
-      const message = this.#queue.shift();
-      if (message === undefined) {
+      const received = this.#queue.shift();
+      if (received === undefined) {
         this.#whenIdle?.();
         this.#whenIdle = null;
         return;
       }
       this.#resume();
-      this.#consume(message);
+      this.#consume(received.message, received.receipt);
     }
   }
 
-  #consume(message: T): void {
-    const result = this.#consumer?.(message);
+  #consume(message: T, receipt: Receipt | null): void {
+    const result = this.#consumer?.(message, receipt);
     if (!(result instanceof Promise)) return;
     this.#consuming = true;
     result.then(() => {
@@ -139,8 +168,13 @@ export class Inbox<T> {
     });
   }
 
-  #keep(message: T): void {
-    this.#queue.push(message);
+  #ignore(receipt: Receipt | null): void {
+    this.#ignored++;
+    receipt?.failed("not_handled", "Nobody here takes messages.");
+  }
+
+  #keep(message: T, receipt: Receipt | null): void {
+    this.#queue.push({ message, receipt });
     if (this.#queue.length >= this.#limit && !this.#paused) {
       this.#paused = true;
       this.#flow.pause();
@@ -153,10 +187,10 @@ export class Inbox<T> {
     this.#flow.resume();
   }
 
-  #takeAll(): T[] {
-    const messages = this.#queue;
+  #takeAll(): Received<T>[] {
+    const all = this.#queue;
     this.#queue = [];
     this.#resume();
-    return messages;
+    return all;
   }
 }

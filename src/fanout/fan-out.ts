@@ -9,6 +9,14 @@ const WRITES_BETWEEN_LOOKS = 16;
 /** A tree with more nodes is flushed before the turn ends, so that its memory is bounded. */
 const MAX_NODES = 100_000;
 
+/** A message in the forms connections take it in; the same object each time for the same form. */
+export interface Forms {
+  /** For those whose `enveloped` is this. */
+  frame(enveloped: boolean): Frame;
+  /** What an excepted connection gets in its place; null: nothing. */
+  instead(enveloped: boolean): Frame | null;
+}
+
 /** What `FanOut` needs from the world. */
 export interface Turn {
   /** Calls `flush` once, after the events of this turn of the event loop. */
@@ -51,26 +59,31 @@ export class FanOut {
   }
 
   /**
-   * Appends `frame` to what each of `members` is owed, and takes it from those `except` again. The
-   * latter must be among the members: they share the bytes of the others around a hole.
+   * Appends a message to what each of `members` is owed, and takes it from those `except` again, and from
+   * those `waiting`, who get nothing in its place. Both must be among the members: they share the bytes of
+   * the others around a hole.
    */
-  deliverAll(frame: Frame, members: readonly Outbox[], except: readonly Outbox[]): void {
+  deliverAll(
+    forms: Forms,
+    members: readonly Outbox[],
+    except: readonly Outbox[],
+    waiting: readonly Outbox[],
+  ): void {
     // The hot loop: connections mostly stand together, so the last step taken is mostly the next.
     let from: Sequence | null = null;
     let to: Sequence | null = null;
+    let enveloped = false;
     for (const member of members) {
-      if (member.pending === from && from !== null) {
+      if (member.pending === from && from !== null && member.enveloped === enveloped) {
         member.pending = to;
       } else {
         from = member.pending;
-        to = this.#append(frame, member);
+        enveloped = member.enveloped;
+        to = this.#append(forms.frame(enveloped), member);
       }
     }
-    for (const member of except) {
-      if (member.pending === null) continue;
-      member.holes ??= [];
-      member.holes.push(member.pending);
-    }
+    for (const member of except) cut(member, forms.instead(member.enveloped));
+    for (const member of waiting) cut(member, null);
     this.#schedule();
   }
 
@@ -112,4 +125,10 @@ export class FanOut {
     this.#dirty = dirty.slice(written);
     this.#schedule();
   }
+}
+
+function cut(outbox: Outbox, instead: Frame | null): void {
+  if (outbox.pending === null) return;
+  outbox.holes ??= [];
+  outbox.holes.push({ at: outbox.pending, instead });
 }

@@ -119,19 +119,27 @@ export class Sequence {
   }
 }
 
+/** A frame of a sequence that one connection does not get. */
+export interface Hole {
+  /** The node of that frame, on the way to the connection's own. */
+  readonly at: Sequence;
+  /** What it gets in its place; null: nothing. */
+  readonly instead: Frame | null;
+}
+
 /**
- * The bytes of `sequence` without the frames at `holes`, which are nodes on the way to it, oldest
- * first. What a connection writes that was excepted from some messages of a turn: it shares
- * everything else with those who were not.
+ * The bytes of `sequence` without the frames at `holes`, oldest first. What a connection writes that was
+ * excepted from some messages of a turn: it shares everything else with those who were not.
  */
-export function cutHoles(sequence: Sequence, holes: readonly Sequence[]): Buffer[] {
+export function cutHoles(sequence: Sequence, holes: readonly Hole[]): Buffer[] {
   const pieces: Buffer[] = [];
   let next = 0;
   for (const [run, bytes] of sequence.runs.entries()) {
     let from = 0;
-    for (let hole = holes[next]; hole?.run === run; hole = holes[++next]) {
-      if (hole.start > from) pieces.push(bytes.subarray(from, hole.start));
-      from = hole.end;
+    for (let hole = holes[next]; hole?.at.run === run; hole = holes[++next]) {
+      if (hole.at.start > from) pieces.push(bytes.subarray(from, hole.at.start));
+      if (hole.instead !== null) pieces.push(hole.instead.bytes);
+      from = hole.at.end;
     }
     if (from < bytes.length) pieces.push(from === 0 ? bytes : bytes.subarray(from));
   }

@@ -1,4 +1,4 @@
-import { cutHoles, type Sequence } from "./sequence.ts";
+import { cutHoles, type Hole, type Sequence } from "./sequence.ts";
 
 /** How the frames of a connection leave this process. */
 export interface Writer {
@@ -9,7 +9,10 @@ export interface Writer {
    * Writes `sequence` without `holes`. False if the reader is so slow that more would exceed the bound;
    * nothing was kept then. MUST NOT throw.
    */
-  write(sequence: Sequence, holes: readonly Sequence[] | null): boolean;
+  write(sequence: Sequence, holes: readonly Hole[] | null): boolean;
+
+  /** Lets this many bytes more be kept than the bound allows, until the reader has caught up. */
+  grant(bytes: number): void;
 
   /** Hands everything kept back to the system: it has caught up, or a close frame is to follow. */
   finish(): void;
@@ -38,6 +41,7 @@ export class StreamWriter implements Writer {
   readonly #maxBufferedBytes: number;
   #kept: Uint8Array[] = [];
   #keptBytes = 0;
+  #granted = 0;
 
   constructor(stream: ByteStream, maxBufferedBytes: number) {
     this.#stream = stream;
@@ -48,15 +52,16 @@ export class StreamWriter implements Writer {
     return this.#keptBytes + this.#stream.writableLength;
   }
 
-  write(sequence: Sequence, holes: readonly Sequence[] | null): boolean {
+  write(sequence: Sequence, holes: readonly Hole[] | null): boolean {
     const pieces = holes === null ? sequence.runs : cutHoles(sequence, holes);
     if (pieces.length === 0) return true;
     if (!this.#stream.writableNeedDrain) {
       this.#hand(pieces);
+      if (this.#stream.writableLength === 0) this.#granted = 0;
       return true;
     }
     // What is being sent in this turn does not count: only a backlog makes a reader slow.
-    if (this.bufferedAmount > this.#maxBufferedBytes) return false;
+    if (this.bufferedAmount > this.#maxBufferedBytes + this.#granted) return false;
     for (const piece of pieces) {
       this.#kept.push(piece);
       this.#keptBytes += piece.length;
@@ -64,8 +69,15 @@ export class StreamWriter implements Writer {
     return true;
   }
 
+  grant(bytes: number): void {
+    this.#granted += bytes;
+  }
+
   finish(): void {
-    if (this.#kept.length === 0) return;
+    if (this.#kept.length === 0) {
+      this.#granted = 0;
+      return;
+    }
     const kept = this.#kept;
     this.discard();
     this.#hand(kept);

@@ -25,6 +25,14 @@ export const CloseCode = {
   flood: 4429,
 } as const;
 
+/** Codes below 4500 after which a client had better not return. */
+const FINAL: ReadonlySet<number> = new Set([1000, 1002, 1003, 1007, 1008, 1009, 1010, 4403, 4409]);
+
+/** Whether a client that was closed so should connect again; `docs/security.md` says how. */
+export function mayReturn(code: number): boolean {
+  return !FINAL.has(code) && code < 4500;
+}
+
 /** The largest close reason that fits a control frame (RFC 6455 section 5.5: 125 bytes less the code). */
 const MAX_REASON_BYTES = 123;
 

@@ -1,5 +1,7 @@
+import { type EnvelopeRoom, envelope, skip } from "./envelope.ts";
 import { Frame } from "./frame.ts";
 import { encodePayload, type Message, type Payload } from "./payload.ts";
+import type { Link } from "./roomcast-v1.ts";
 
 /**
  * One message on its way to many connections. Each form it can take on the wire is made at most once,
@@ -9,6 +11,8 @@ export class EncodedMessage implements Payload {
   readonly data: Buffer;
   readonly binary: boolean;
   #plain: Frame | undefined;
+  #envelope: { room: EnvelopeRoom; id: string | null; frame: Frame } | undefined;
+  #skip: Frame | undefined;
 
   constructor(payload: Payload) {
     this.data = payload.data;
@@ -24,5 +28,21 @@ export class EncodedMessage implements Payload {
   get plain(): Frame {
     this.#plain ??= new Frame(this);
     return this.#plain;
+  }
+
+  /** The frame for a connection that speaks `roomcast.v1`. */
+  enveloped(room: EnvelopeRoom, link: Link | null): Frame {
+    const id = link?.id ?? null;
+    // A message travels to one place; it is the same one every time, but for a caller that is odd.
+    if (this.#envelope?.room !== room || this.#envelope.id !== id) {
+      this.#envelope = { room, id, frame: new Frame(envelope(this, room, link)) };
+    }
+    return this.#envelope.frame;
+  }
+
+  /** What such a connection gets that was left out; `room` and `link` are those of `enveloped`. */
+  skipped(room: EnvelopeRoom, link: Link): Frame {
+    this.#skip ??= new Frame(skip(room, link));
+    return this.#skip;
   }
 }

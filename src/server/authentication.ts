@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Authenticator, Principal } from "../auth/authenticator.ts";
-import { extractToken } from "../auth/extract-token.ts";
+import { extractToken, MAX_TOKEN_BYTES } from "../auth/extract-token.ts";
 import { AuthenticationError } from "../protocol/errors.ts";
 import { checkName } from "../protocol/names.ts";
 import type { Refusal } from "./handshake.ts";
@@ -29,12 +29,48 @@ export interface Authentication {
 /** Who a request comes from: a principal, null for an anonymous client, or why it is refused. */
 export type Verdict = { readonly principal: Principal | null } | { readonly refusal: Refusal };
 
-/** Asks the authenticators in turn. Never rejects. */
+/** Asks the authenticators in turn who sent a request. Never rejects. */
 export async function authenticate(
   request: IncomingMessage,
   socket: Duplex,
-  { authenticators, timeoutMs, optional, report }: Authentication,
+  authentication: Authentication,
 ): Promise<Verdict> {
+  try {
+    const { token } = extractToken(request);
+    const principal = await ask(request, socket, token, authentication);
+    const anonymous = authentication.optional && token === null;
+    return principal === null && !anonymous ? { refusal: UNAUTHORIZED } : { principal };
+  } catch (error) {
+    if (error instanceof AuthenticationError) {
+      return { refusal: BAD_REQUEST_CODES.has(error.code) ? BAD_REQUEST : UNAUTHORIZED };
+    }
+    if (!socket.destroyed) authentication.report(error);
+    return { refusal: RETRY_LATER };
+  }
+}
+
+/** Asks them about a fresh token of a client that is connected. Rejects if it could not be checked. */
+export async function reauthenticate(
+  request: IncomingMessage,
+  socket: Duplex,
+  token: string,
+  authentication: Authentication,
+): Promise<Principal | null> {
+  if (Buffer.byteLength(token) > MAX_TOKEN_BYTES) return null;
+  try {
+    return await ask(request, socket, token, authentication);
+  } catch (error) {
+    if (error instanceof AuthenticationError) return null;
+    throw error;
+  }
+}
+
+async function ask(
+  request: IncomingMessage,
+  socket: Duplex,
+  token: string | null,
+  { authenticators, timeoutMs }: Authentication,
+): Promise<Principal | null> {
   const giveUp = new AbortController();
   const gone = (): void => giveUp.abort(new Error("The client has gone."));
   const late = (): void =>
@@ -42,18 +78,10 @@ export async function authenticate(
   socket.once("close", gone);
   const timer = setTimeout(late, timeoutMs);
   try {
-    const { token } = extractToken(request);
     const asked = askInTurn(authenticators, request, token, giveUp.signal);
     const principal = await Promise.race([asked, aborted(giveUp.signal)]);
     if (principal !== null) checkName("user", principal.id);
-    const anonymous = optional && token === null;
-    return principal === null && !anonymous ? { refusal: UNAUTHORIZED } : { principal };
-  } catch (error) {
-    if (error instanceof AuthenticationError) {
-      return { refusal: BAD_REQUEST_CODES.has(error.code) ? BAD_REQUEST : UNAUTHORIZED };
-    }
-    if (!socket.destroyed) report(error);
-    return { refusal: RETRY_LATER };
+    return principal;
   } finally {
     clearTimeout(timer);
     socket.off("close", gone);

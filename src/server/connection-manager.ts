@@ -20,8 +20,8 @@ import type {
   CloseOptions,
   ConnectionManagerOptions,
   ConnectOptions,
+  DurableSendOptions,
   Health,
-  RoomSendOptions,
   SendOptions,
   Target,
   Topic,
@@ -77,12 +77,13 @@ export class ConnectionManager {
     this.limits = resolveLimits(options.limits, this.config.maxConnectionsPerUser);
     const { maxConnectionsPerUser, maxRoomsPerConnection, onUserLimit } = this.limits;
     this.logger = options.logger ?? SILENT;
-    this.#policies = new RoomPolicy(options.rooms);
+    this.#policies = new RoomPolicy(options.rooms, options.broadcast);
     this.#events = new Listeners((error, event) => this.#listenerFailed(error, event));
     this.#instance = new LocalInstance(
       {
         id: this.instanceId,
         backplane: options.backplane ?? memoryBackplane(),
+        policies: this.#policies,
         offlineGraceMs,
         maxRoomsPerConnection,
         userLimit:
@@ -97,7 +98,7 @@ export class ConnectionManager {
         failed: (error, stage) => this.reportError(error, stage),
       },
     );
-    this.#registrar = new Registrar(this.#instance, this.limits, this.config.maxQueueSize, {
+    this.#registrar = new Registrar(this.#instance, this.limits, this.config, {
       accepting: () => this.accepting,
       registered: (connection) => this.#registered(connection),
       failed: (error, stage) => this.reportError(error, stage),
@@ -204,13 +205,13 @@ export class ConnectionManager {
   broadcastToRoom(
     room: string,
     message: Message,
-    options: RoomSendOptions = {},
+    options: DurableSendOptions = {},
   ): Promise<Delivery> {
     return this.#unawaited(this.#messenger.toRoom(room, message, options), "send");
   }
 
-  /** Sends to everyone. */
-  broadcast(message: Message, options: SendOptions = {}): Promise<Delivery> {
+  /** Sends to everyone; durable, as `broadcastToRoom` is, if the option `broadcast` has a history. */
+  broadcast(message: Message, options: DurableSendOptions = {}): Promise<Delivery> {
     return this.#unawaited(this.#messenger.toAll(message, options), "send");
   }
 

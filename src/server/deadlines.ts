@@ -6,7 +6,7 @@ const TICK_MS = 500;
 
 /**
  * Ends connections whose credential has expired (4401) and those that began a message and do not finish
- * it (1008). One timer for all: it looks at each connection, which costs some nanoseconds.
+ * it (1008), and lets sessions look at what is due. One timer for all: it looks at each connection, which costs some nanoseconds.
  */
 export class Deadlines {
   readonly #expiryGraceMs: number;
@@ -34,12 +34,14 @@ export class Deadlines {
   }
 
   #tick(now: number): void {
-    const expiredBefore = Date.now() - this.#expiryGraceMs;
+    const date = Date.now();
+    const expiredBefore = date - this.#expiryGraceMs;
     const expired: ServerConnection[] = [];
     const unfinished: ServerConnection[] = [];
     for (const connection of this.#connections()) {
       if (connection.expiresAt <= expiredBefore) expired.push(connection);
       else if (this.#isUnfinished(connection, now)) unfinished.push(connection);
+      else connection.session?.tick(now, date);
     }
     // Closing takes connections out of the list that was walked.
     for (const connection of expired) {

@@ -1,5 +1,5 @@
 import { WebSocket } from "ws";
-import type { Sequence } from "../fanout/sequence.ts";
+import type { Hole, Sequence } from "../fanout/sequence.ts";
 import type { Writer } from "../fanout/writer.ts";
 
 /**
@@ -9,6 +9,7 @@ import type { Writer } from "../fanout/writer.ts";
 export class ForeignWriter implements Writer {
   readonly #socket: WebSocket;
   readonly #maxBufferedBytes: number;
+  #granted = 0;
 
   constructor(socket: WebSocket, maxBufferedBytes: number) {
     this.#socket = socket;
@@ -19,15 +20,22 @@ export class ForeignWriter implements Writer {
     return this.#socket.bufferedAmount;
   }
 
-  write(sequence: Sequence, holes: readonly Sequence[] | null): boolean {
+  write(sequence: Sequence, holes: readonly Hole[] | null): boolean {
     if (this.#socket.readyState !== WebSocket.OPEN) return true;
-    if (this.#socket.bufferedAmount > this.#maxBufferedBytes) return false;
-    const left = new Set(holes?.map((hole) => hole.frame));
-    for (const frame of sequence.frames()) {
+    if (this.#socket.bufferedAmount > this.#maxBufferedBytes + this.#granted) return false;
+    const holeOf = new Map(holes?.map((hole) => [hole.at.frame, hole]));
+    for (const owed of sequence.frames()) {
+      const hole = holeOf.get(owed);
+      const frame = hole === undefined ? owed : hole.instead;
       // A socket that fails says so by its `close` event, not here.
-      if (!left.has(frame)) this.#socket.send(frame.payload, { binary: frame.binary }, () => {});
+      if (frame !== null) this.#socket.send(frame.payload, { binary: frame.binary }, () => {});
     }
+    if (this.#socket.bufferedAmount === 0) this.#granted = 0;
     return true;
+  }
+
+  grant(bytes: number): void {
+    this.#granted += bytes;
   }
 
   finish(): void {}

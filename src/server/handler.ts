@@ -1,5 +1,6 @@
 import type { IncomingMessage as HttpRequest } from "node:http";
 import type { Principal } from "../auth/authenticator.ts";
+import type { Receipt } from "../connections/receipt.ts";
 import { CloseCode } from "../protocol/close-codes.ts";
 import type { Connection, IncomingMessage } from "./connection.ts";
 import type { CloseInfo } from "./events.ts";
@@ -42,7 +43,6 @@ export type AnyHandler = Handler<Record<string, string>, unknown>;
 
 /** What a client is told when a handler failed: never what went wrong inside. */
 const FAILED = {
-  type: "error",
   code: "internal_error",
   message: "The message could not be handled.",
 };
@@ -96,16 +96,21 @@ function consume(
   context: Context,
   report: (error: unknown, stage: string) => void,
 ): void {
-  const failed = (error: unknown): void => {
+  const failed = (error: unknown, receipt: Receipt | null): void => {
     report(error, "handler");
-    void connection.send(FAILED);
+    if (receipt === null) connection.tell({ type: "error", ...FAILED });
+    else receipt.failed(FAILED.code, FAILED.message);
   };
-  connection.consume((message) => {
+  connection.consume((message, receipt) => {
     try {
       const result = handler.message?.(connection, message, context);
-      return result instanceof Promise ? result.catch(failed) : undefined;
+      if (!(result instanceof Promise)) return receipt?.done(result);
+      return result.then(
+        (answer) => receipt?.done(answer),
+        (error) => failed(error, receipt),
+      );
     } catch (error) {
-      return failed(error);
+      return failed(error, receipt);
     }
   });
 }

@@ -1,9 +1,12 @@
 import { type Flow, Inbox } from "../connections/inbox.ts";
 import { MessageRate } from "../connections/message-rate.ts";
+import type { Receipt } from "../connections/receipt.ts";
 import { CloseCode } from "../protocol/close-codes.ts";
+import type { ErrorFrame } from "../protocol/roomcast-v1.ts";
 import type { StandardSchema } from "../protocol/standard-schema.ts";
 import { type Answerer, JsonGate } from "./json-gate.ts";
 import { type DecoderTarget, SchemaDecoder } from "./schema-decoder.ts";
+import type { Session } from "./session.ts";
 
 /** Whom messages come from; a connection is such. None of these may throw. */
 export interface Sender extends Answerer {
@@ -17,13 +20,12 @@ export interface InboundLimits {
   readonly messageBurst: number;
 }
 
-const RATE_LIMITED = {
+const RATE_LIMITED: ErrorFrame = {
   type: "error",
   code: "rate_limited",
   message: "You are sending too fast: messages are being dropped.",
 };
 const NOT_CHECKED = {
-  type: "error",
   code: "internal_error",
   message: "The message could not be checked.",
 };
@@ -39,6 +41,8 @@ export class Inbound implements Flow, DecoderTarget {
   readonly #rate: MessageRate | null;
   readonly #decoder: SchemaDecoder | null;
   #gate: JsonGate | null = null;
+  /** Opens the frames of a client that speaks `roomcast.v1`. */
+  session: Session | null = null;
   /** For how many reasons the client is held up. */
   #holds = 0;
 
@@ -68,37 +72,55 @@ export class Inbound implements Flow, DecoderTarget {
   /** Takes a message that came at `now`, in milliseconds since the epoch. */
   receive(data: Buffer, binary: boolean, now: number): void {
     if (this.#rate !== null && !this.#isInTime(this.#rate, now)) return;
-    if (this.#decoder === null) this.inbox.push(binary ? data : data.toString());
-    else if (binary) this.#from.endFirmly(CloseCode.unsupportedData, "text only");
-    else this.#decoder.decode(data.toString());
+    if (this.session !== null) this.session.receive(data, binary);
+    else this.accept(binary ? data : data.toString(), null);
+  }
+
+  /** Takes what the client sent, out of its frame. */
+  accept(message: string | Buffer, receipt: Receipt | null): void {
+    if (this.#decoder === null) this.inbox.push(message, receipt);
+    else if (typeof message === "string") this.#decoder.decode(message, receipt);
+    else this.#from.endFirmly(CloseCode.unsupportedData, "text only");
   }
 
   /** The messages as JSON; those that do not parse or fit are skipped. */
   async *json(schema?: StandardSchema): AsyncGenerator<unknown, undefined> {
-    for await (const message of this.inbox.read()) {
-      const parsed = isRaw(message) && this.#decoder === null ? this.gate.parse(message) : null;
-      if (parsed?.ok === false) continue;
-      const value = parsed === null ? message : parsed.value;
-      if (schema === undefined) {
-        this.gate.accept();
-        yield value;
-        continue;
+    for await (const { message, receipt } of this.inbox.receive()) {
+      const raw = isRaw(message) && this.#decoder === null;
+      const parsed = raw
+        ? this.gate.parse(message, receipt)
+        : { ok: true as const, value: message };
+      if (!parsed.ok) continue;
+      const passed =
+        schema === undefined ? parsed : await this.gate.check(parsed.value, schema, receipt);
+      if (passed === null) continue;
+      if (schema === undefined) this.gate.accept();
+      try {
+        yield passed.value;
+      } finally {
+        receipt?.done(undefined);
       }
-      const passed = await this.gate.check(value, schema);
-      if (passed !== null) yield passed.value;
     }
   }
 
   /** No more messages come. */
   end(): void {
-    if (this.#decoder === null) this.inbox.end();
-    else this.#decoder.whenIdle(() => this.inbox.end());
+    this.#whenAllIsIn(() => this.inbox.end());
   }
 
   /** Calls `callback` when the consumer is done with every message that has come. */
   whenIdle(callback: () => void): void {
-    if (this.#decoder === null) this.inbox.whenIdle(callback);
-    else this.#decoder.whenIdle(() => this.inbox.whenIdle(callback));
+    this.#whenAllIsIn(() => this.inbox.whenIdle(callback));
+  }
+
+  /** Calls `callback` when every message that has come is in the inbox. */
+  #whenAllIsIn(callback: () => void): void {
+    const decoded = (): void => {
+      if (this.#decoder === null) callback();
+      else this.#decoder.whenIdle(callback);
+    };
+    if (this.session === null) decoded();
+    else this.session.whenIdle(decoded);
   }
 
   /** See `Flow`. */
@@ -114,19 +136,20 @@ export class Inbound implements Flow, DecoderTarget {
   }
 
   /** See `DecoderTarget`. */
-  take(message: unknown): void {
-    this.inbox.push(message);
+  take(message: unknown, receipt: Receipt | null): void {
+    this.inbox.push(message, receipt);
   }
 
   /** See `DecoderTarget`. */
-  failed(error: unknown): void {
+  failed(error: unknown, receipt: Receipt | null): void {
     this.#from.report(error, "schema");
-    this.#from.send(NOT_CHECKED);
+    if (receipt === null) this.#from.tell({ type: "error", ...NOT_CHECKED });
+    else receipt.failed(NOT_CHECKED.code, NOT_CHECKED.message);
   }
 
   #isInTime(rate: MessageRate, now: number): boolean {
     const verdict = rate.judge(now);
-    if (verdict === "warn") this.#from.send(RATE_LIMITED);
+    if (verdict === "warn") this.#from.tell(RATE_LIMITED);
     else if (verdict === "flood") this.#from.endFirmly(CloseCode.flood, "too many messages");
     return verdict === "pass";
   }

@@ -1,5 +1,7 @@
+import type { Receipt } from "../connections/receipt.ts";
 import { CloseCode } from "../protocol/close-codes.ts";
 import { type JsonResult, parseJson } from "../protocol/json.ts";
+import type { ServerFrame } from "../protocol/roomcast-v1.ts";
 import {
   describeIssues,
   type SchemaResult,
@@ -9,10 +11,10 @@ import {
 /** So many messages in a row that are not understood close the connection. */
 const MAX_BAD_IN_A_ROW = 5;
 
-/** What the gate answers through; a `Connection` is such. */
+/** What the gate answers through. Neither may throw. */
 export interface Answerer {
-  send(message: unknown): unknown;
-  close(code: number, reason: string): void;
+  tell(frame: ServerFrame): void;
+  end(code: number, reason: string): void;
 }
 
 /** A message that was understood, or `null`: what is wrong with it has been answered. */
@@ -30,8 +32,8 @@ export class JsonGate {
     this.#to = to;
   }
 
-  /** Parses a message; what is wrong has been answered already. */
-  parse(message: string | Uint8Array): JsonResult {
+  /** Parses a message; what is wrong has been answered already, and settles the receipt. */
+  parse(message: string | Uint8Array, receipt: Receipt | null = null): JsonResult {
     const result =
       typeof message === "string"
         ? parseJson(message)
@@ -40,24 +42,29 @@ export class JsonGate {
             code: "unsupported_data",
             message: "Send JSON as text, not bytes.",
           };
-    if (!result.ok) this.refuse(result.code, result.message);
+    if (!result.ok) this.refuse(result.code, result.message, receipt);
     return result;
   }
 
   /** Checks a parsed message against a schema; at once where the schema can. */
-  check<T>(value: unknown, schema: StandardSchema<T>): Passed<T> | Promise<Passed<T>> {
+  check<T>(
+    value: unknown,
+    schema: StandardSchema<T>,
+    receipt: Receipt | null = null,
+  ): Passed<T> | Promise<Passed<T>> {
     const result = schema["~standard"].validate(value);
     return result instanceof Promise
-      ? result.then((settled) => this.#judge(settled))
-      : this.#judge(result);
+      ? result.then((settled) => this.#judge(settled, receipt))
+      : this.#judge(result, receipt);
   }
 
   /** Answers that a message was not understood. */
-  refuse(code: string, message: string): void {
-    this.#to.send({ type: "error", code, message });
+  refuse(code: string, message: string, receipt: Receipt | null = null): void {
+    if (receipt === null) this.#to.tell({ type: "error", code, message });
+    else receipt.failed(code, message);
     this.#badInARow++;
     if (this.#badInARow >= MAX_BAD_IN_A_ROW) {
-      this.#to.close(CloseCode.policyViolation, "too many bad messages");
+      this.#to.end(CloseCode.policyViolation, "too many bad messages");
     }
   }
 
@@ -66,9 +73,9 @@ export class JsonGate {
     this.#badInARow = 0;
   }
 
-  #judge<T>(result: SchemaResult<T>): Passed<T> {
+  #judge<T>(result: SchemaResult<T>, receipt: Receipt | null): Passed<T> {
     if (result.issues !== undefined) {
-      this.refuse("invalid_message", describeIssues(result.issues));
+      this.refuse("invalid_message", describeIssues(result.issues), receipt);
       return null;
     }
     this.accept();

@@ -7,23 +7,29 @@ import type {
   MessagePacket,
   Packet,
 } from "../backplane/broker.ts";
-import type { HistoryPage } from "../backplane/history-store.ts";
+import type { HistoryPage, LogName } from "../backplane/history-store.ts";
 import type { Transition } from "../backplane/presence-store.ts";
 import { Registry } from "../connections/registry.ts";
 import type { UserLimit } from "../connections/reservations.ts";
 import { FanOut } from "../fanout/fan-out.ts";
 import { CloseCode } from "../protocol/close-codes.ts";
 import { EncodedMessage } from "../protocol/encoded-message.ts";
+import { roomOfChannel } from "../protocol/envelope.ts";
 import { BackplaneUnavailableError } from "../protocol/errors.ts";
+import type { Frame } from "../protocol/frame.ts";
 import { checkName } from "../protocol/names.ts";
 import type { Message } from "../protocol/payload.ts";
+import type { ServerFrame } from "../protocol/roomcast-v1.ts";
 import type { Delivery } from "./connection.ts";
 import { instanceOf } from "./connection-id.ts";
 import type { ConnectionHost } from "./connection-terms.ts";
 import type { CloseInfo } from "./events.ts";
+import { Feeds, type FeedsHost } from "./feeds.ts";
 import { type PresenceObserver, PresenceTracker } from "./presence.ts";
-import { deliverLocally, membersOf } from "./recipients.ts";
-import type { RoomRules } from "./room-policy.ts";
+import { Receipts } from "./receipts.ts";
+import { audienceOf, deliverLocally, membersOf } from "./recipients.ts";
+import { Resumer } from "./resumer.ts";
+import type { RoomPolicy, RoomRules } from "./room-policy.ts";
 import type { ServerConnection } from "./server-connection.ts";
 
 /** Whom an instance tells what happens to it. None of these may throw. */
@@ -37,6 +43,7 @@ export interface InstanceObserver {
 export interface InstanceOptions {
   readonly id: string;
   readonly backplane: Backplane;
+  readonly policies: RoomPolicy;
   readonly offlineGraceMs: number;
   readonly maxRoomsPerConnection: number;
   /** How many connections a user may have in the cluster; null: no limit. */
@@ -47,14 +54,19 @@ export interface InstanceOptions {
  * The connections of this process and their part in the cluster: what the backplane brings is queued to
  * those it is for, and the backplane is told whom this instance holds.
  */
-export class LocalInstance implements ConnectionHost, Instance, PresenceObserver {
+export class LocalInstance implements ConnectionHost, Instance, PresenceObserver, FeedsHost {
   readonly id: string;
   readonly registry: Registry<ServerConnection> = new Registry();
   readonly presence: PresenceTracker;
+  readonly receipts: Receipts;
+  /** The logs of the durable rooms it has members in. */
+  readonly feeds: Feeds;
+  readonly resumer: Resumer;
 
   readonly #fanOut: FanOut = new FanOut();
   readonly #attachment: Attachment;
   readonly #observer: InstanceObserver;
+  readonly #policies: RoomPolicy;
   readonly #maxRooms: number;
   readonly #userLimit: UserLimit | null;
   /** Connections whose id its caller chose; the others' ids tell where they are. */
@@ -68,6 +80,10 @@ export class LocalInstance implements ConnectionHost, Instance, PresenceObserver
     this.#maxRooms = options.maxRoomsPerConnection;
     this.#userLimit = options.userLimit;
     this.#attachment = options.backplane.attach(this);
+    this.#policies = options.policies;
+    this.receipts = new Receipts(this.#attachment.receipts);
+    this.feeds = new Feeds(this.#attachment.history, this);
+    this.resumer = new Resumer(this.feeds, this.#fanOut, (error) => this.report(error, "resume"));
     this.presence = new PresenceTracker(this.#attachment.presence, options.offlineGraceMs, this);
   }
 
@@ -86,10 +102,10 @@ export class LocalInstance implements ConnectionHost, Instance, PresenceObserver
     this.#started = true;
     const { broker } = this.#attachment;
     await Promise.all([
-      broker.subscribe("broadcast"),
+      this.#follow("broadcast"),
       broker.subscribe(`instance:${this.id}`),
       ...this.registry.users.map((user) => broker.subscribe(`user:${user}`)),
-      ...this.registry.rooms.map((room) => broker.subscribe(`room:${room}`)),
+      ...this.registry.rooms.map((room) => this.#follow(`room:${room}`)),
     ]);
     await this.presence.start();
     for (const connection of this.registry.connections.items) this.#claim(connection);
@@ -100,6 +116,7 @@ export class LocalInstance implements ConnectionHost, Instance, PresenceObserver
     // What others are told of those who left here goes out in the turn after.
     await nextTurn();
     this.#started = false;
+    this.feeds.stop();
     await this.#attachment.stop();
   }
 
@@ -140,6 +157,10 @@ export class LocalInstance implements ConnectionHost, Instance, PresenceObserver
       this.#claimed.add(connection);
       if (this.#started) this.#claim(connection);
     }
+    connection.welcome(this.id);
+    if (connection.session !== null && this.#policies.ofLog("broadcast").history !== null) {
+      this.resumer.join(connection, "broadcast", this.#follow("broadcast"));
+    }
     const { userId, connectedAt, metadata } = connection;
     if (userId === undefined) return;
     // Whoever sees that the user is online can reach them.
@@ -157,7 +178,10 @@ export class LocalInstance implements ConnectionHost, Instance, PresenceObserver
       throw new RangeError(`A connection may be in ${this.#maxRooms} rooms; this one is already.`);
     }
     const joined = this.registry.join(connection, room);
-    const subscribed = this.#subscribe(`room:${room}`);
+    const subscribed = this.#follow(`room:${room}`);
+    if (joined && connection.session !== null) {
+      this.resumer.join(connection, `room:${room}`, subscribed);
+    }
     const { userId } = connection;
     if (joined && userId !== undefined) await this.presence.joined(room, userId, subscribed);
     else await subscribed;
@@ -167,6 +191,10 @@ export class LocalInstance implements ConnectionHost, Instance, PresenceObserver
   async leave(connection: ServerConnection, room: string): Promise<boolean> {
     checkName("room", room);
     if (!this.registry.leave(connection, room)) return false;
+    if (connection.session !== null) {
+      this.resumer.leave(connection, `room:${room}`);
+      connection.tell({ type: "left", room });
+    }
     await this.#left(connection, room, false);
     return true;
   }
@@ -174,6 +202,7 @@ export class LocalInstance implements ConnectionHost, Instance, PresenceObserver
   closing(connection: ServerConnection, _info: CloseInfo, dropped: boolean): void {
     if (!this.registry.remove(connection)) return;
     this.#departed.add(connection);
+    if (connection.session !== null) this.resumer.gone(connection);
     for (const room of connection.rooms) this.#background(this.#left(connection, room, dropped));
     if (connection.userId !== undefined) {
       this.#background(this.presence.disconnected(connection.userId, dropped));
@@ -197,17 +226,22 @@ export class LocalInstance implements ConnectionHost, Instance, PresenceObserver
     return { scope: "instance", localRecipients: this.receive(channel, packet) };
   }
 
-  /** Stores a message in the log of its room and sends it. */
-  async publishDurable(room: string, packet: MessagePacket, rules: RoomRules): Promise<Delivery> {
+  /** Stores a message in a log and sends it to everyone the log is for. */
+  async publishDurable(
+    log: LogName,
+    packet: MessagePacket,
+    rules: RoomRules,
+    idempotencyKey: string | null,
+  ): Promise<Delivery> {
     if (rules.history !== null && this.status === "connected") {
-      return this.#attachment.history.append(room, packet, rules.history);
+      return this.#attachment.history.append(log, packet, rules.history, idempotencyKey);
     }
-    if (rules.whenUnavailable === "ephemeral") return this.publish(`room:${room}`, packet);
+    if (rules.whenUnavailable === "ephemeral") return this.publish(log, packet);
     throw new BackplaneUnavailableError("The backplane is away: nothing was stored.", "not-stored");
   }
 
-  readHistory(room: string, since: string, limit: number): Promise<HistoryPage> {
-    return this.#attachment.history.read(room, since, limit);
+  readHistory(log: LogName, since: string, limit: number): Promise<HistoryPage> {
+    return this.#attachment.history.read(log, since, limit);
   }
 
   /** Sends to the instance that holds a connection. */
@@ -223,8 +257,26 @@ export class LocalInstance implements ConnectionHost, Instance, PresenceObserver
 
   deliverTo(connection: ServerConnection, message: EncodedMessage): Delivery {
     const open = this.registry.connections.has(connection);
-    if (open) this.#fanOut.deliver(message.plain, connection);
+    if (open) {
+      const frame = connection.enveloped ? message.enveloped(null, null) : message.plain;
+      this.#fanOut.deliver(frame, connection);
+    }
     return { scope: this.#scope(), localRecipients: open ? 1 : 0 };
+  }
+
+  /** See `ConnectionHost`. */
+  tell(connection: ServerConnection, frame: ServerFrame): void {
+    this.deliverFrame(connection, EncodedMessage.from(frame).plain);
+  }
+
+  /** Queues a frame as it is. */
+  deliverFrame(connection: ServerConnection, frame: Frame): void {
+    this.#fanOut.deliver(frame, connection);
+  }
+
+  /** See `ConnectionHost`. */
+  ready(connection: ServerConnection): void {
+    this.resumer.ready(connection);
   }
 
   /** See `Instance`. */
@@ -244,9 +296,29 @@ export class LocalInstance implements ConnectionHost, Instance, PresenceObserver
     }
   }
 
+  // What feeds bring
+
+  /** Queues a message to everyone a channel is for. */
+  deliver(channel: Channel, packet: MessagePacket): number {
+    return deliverLocally(this.registry, this.#fanOut, this.resumer, channel, packet);
+  }
+
+  audience(channel: Channel, packet: MessagePacket): number {
+    return audienceOf(this.registry, channel, packet);
+  }
+
+  gap(log: LogName): void {
+    const frame = EncodedMessage.from({ type: "gap", room: roomOfChannel(log) }).plain;
+    const joining = this.resumer.joining(log);
+    for (const member of membersOf(this.registry, log).items) {
+      if (member.enveloped && joining?.has(member) !== true) this.#fanOut.deliver(frame, member);
+    }
+  }
+
   // What the backplane and presence tell
 
   statusChanged(status: BrokerStatus): void {
+    if (status === "connected") this.feeds.recovered();
     this.#observer.statusChanged(status);
   }
 
@@ -292,7 +364,8 @@ export class LocalInstance implements ConnectionHost, Instance, PresenceObserver
 
   #receiveMessage(channel: Channel, packet: MessagePacket): number {
     if (packet.connection === undefined) {
-      return deliverLocally(this.registry, this.#fanOut, channel, packet);
+      const feed = this.feeds.get(channel);
+      return feed === undefined ? this.deliver(channel, packet) : feed.receive(packet);
     }
     const connection = this.registry.get(packet.connection);
     if (connection === undefined) return 0;
@@ -324,7 +397,10 @@ export class LocalInstance implements ConnectionHost, Instance, PresenceObserver
   }
 
   async #left(connection: ServerConnection, room: string, dropped: boolean): Promise<void> {
-    if (this.registry.inRoom(room).size === 0) this.#attachment.broker.unsubscribe(`room:${room}`);
+    if (this.registry.inRoom(room).size === 0) {
+      this.feeds.close(`room:${room}`);
+      this.#attachment.broker.unsubscribe(`room:${room}`);
+    }
     if (connection.userId !== undefined) {
       await this.presence.left(room, connection.userId, dropped);
     }
@@ -355,6 +431,13 @@ export class LocalInstance implements ConnectionHost, Instance, PresenceObserver
       await this.publish(`instance:${holder}`, { ...packet, connection: connection.id });
     };
     this.#background(replace());
+  }
+
+  /** Resolves when everything sent to a room, or to everyone, arrives from now on. */
+  async #follow(log: LogName): Promise<void> {
+    const { history } = this.#policies.ofLog(log);
+    if (history === null) await this.#subscribe(log);
+    else if (this.#started) await this.feeds.open(log, history);
   }
 
   async #subscribe(channel: Channel): Promise<void> {

@@ -7,7 +7,7 @@ import type { ManagerStatus } from "./events.ts";
 import type { Except } from "./exclusion.ts";
 import type { Limits } from "./limits.ts";
 import type { Logger } from "./logger.ts";
-import type { RoomPolicies } from "./room-policy.ts";
+import type { BroadcastOptions, RoomPolicies } from "./room-policy.ts";
 
 export interface ConnectionManagerOptions {
   /** What carries messages between instances. Default: one in memory, for this manager alone. */
@@ -19,6 +19,8 @@ export interface ConnectionManagerOptions {
   readonly limits?: Partial<Limits>;
   /** Policies by pattern of the room's name; the first that fits holds. */
   readonly rooms?: RoomPolicies;
+  /** The policy of messages to everyone: with a history they are durable. */
+  readonly broadcast?: BroadcastOptions;
   /** How long a user who dropped without a normal close stays online, in milliseconds. Default 10,000. */
   readonly offlineGraceMs?: number;
   /** Default: says nothing. */
@@ -46,12 +48,18 @@ export interface SendOptions {
   readonly except?: Except;
 }
 
-export interface RoomSendOptions extends SendOptions {
+/** For sends that may be stored. */
+export interface DurableSendOptions extends SendOptions {
   /**
    * Whether to store the message; only where the room's policy has a history. Default: there yes. An
    * explicit true never goes out as ephemeral, whatever the policy says.
    */
   readonly persist?: boolean;
+  /**
+   * A name for the message: another one of the same name within ten minutes is neither stored nor sent, and
+   * its `Delivery` has the `id` of the first. Like an explicit `persist: true`, it is for stored messages only.
+   */
+  readonly idempotencyKey?: string;
 }
 
 /** How to close; by default 1000 without a reason. */
@@ -75,5 +83,5 @@ export interface Health {
 export interface Topic {
   readonly name: string;
   /** Sends to everyone who is in the room of that name; see `broadcastToRoom`. */
-  publish(message: Message, options?: RoomSendOptions): Promise<Delivery>;
+  publish(message: Message, options?: DurableSendOptions): Promise<Delivery>;
 }

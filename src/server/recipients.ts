@@ -1,24 +1,73 @@
 import type { Channel, Exclusion, MessagePacket } from "../backplane/broker.ts";
 import { DenseSet, type Members } from "../connections/dense-set.ts";
 import type { Registry } from "../connections/registry.ts";
-import type { FanOut } from "../fanout/fan-out.ts";
+import type { FanOut, Forms } from "../fanout/fan-out.ts";
+import { type EnvelopeRoom, roomOfChannel } from "../protocol/envelope.ts";
+import type { Frame } from "../protocol/frame.ts";
+import type { Resumer } from "./resumer.ts";
 import type { ServerConnection } from "./server-connection.ts";
 
+/** A message as the connections of one channel get it. */
+class PacketForms implements Forms {
+  readonly #packet: MessagePacket;
+  readonly #room: EnvelopeRoom;
+
+  constructor(packet: MessagePacket, room: EnvelopeRoom) {
+    this.#packet = packet;
+    this.#room = room;
+  }
+
+  frame(enveloped: boolean): Frame {
+    const { message, link } = this.#packet;
+    return enveloped ? message.enveloped(this.#room, link ?? null) : message.plain;
+  }
+
+  instead(enveloped: boolean): Frame | null {
+    const { message, link } = this.#packet;
+    return enveloped && link !== undefined ? message.skipped(this.#room, link) : null;
+  }
+}
+
 /**
- * Queues a message to the connections of this instance that its channel names. Answers how many they
- * were.
+ * Queues a message to the connections of this instance that its channel names; for those on their way into
+ * the room it waits. Answers how many they were.
  */
 export function deliverLocally(
   registry: Registry<ServerConnection>,
   fanOut: FanOut,
+  resumer: Resumer,
   channel: Channel,
   packet: MessagePacket,
 ): number {
   const members = membersOf(registry, channel);
   if (members.size === 0) return 0;
-  const left = packet.except === null ? NOBODY : leftOut(registry, members, packet.except);
-  fanOut.deliverAll(packet.message.plain, members.items, left);
-  return members.size - left.length;
+  const except = packet.except === null ? NOBODY : leftOut(registry, members, packet.except);
+  const joining = resumer.joining(channel);
+  const waiting = joining === undefined ? NOBODY : [...joining.keys()];
+  const forms = new PacketForms(packet, roomOfChannel(channel));
+  fanOut.deliverAll(
+    forms,
+    members.items,
+    joining === undefined ? except : except.filter((connection) => !joining.has(connection)),
+    waiting,
+  );
+  // What is in a log is read from there.
+  if (joining !== undefined && packet.link === undefined) {
+    for (const joiner of [...joining.values()]) {
+      if (!except.includes(joiner.connection)) resumer.hold(joiner, packet);
+    }
+  }
+  return members.size - except.length;
+}
+
+/** How many connections of this instance `deliverLocally` would count. */
+export function audienceOf(
+  registry: Registry<ServerConnection>,
+  channel: Channel,
+  { except }: MessagePacket,
+): number {
+  const members = membersOf(registry, channel);
+  return members.size - (except === null ? 0 : leftOut(registry, members, except).length);
 }
 
 /** The connections of this instance that a channel of many stands for. Valid until the next change. */

@@ -1,6 +1,7 @@
 import type { WebSocket } from "ws";
 import { Seats } from "../connections/seats.ts";
 import { CloseCode } from "../protocol/close-codes.ts";
+import type { WebSocketConfig } from "../protocol/config.ts";
 import { checkName } from "../protocol/names.ts";
 import { checkOwnConnectionId, makeConnectionId } from "./connection-id.ts";
 import type { ConnectionBounds, RouteTerms } from "./connection-terms.ts";
@@ -23,7 +24,7 @@ export interface RegistrarHost {
 /** Why a connection over `maxConnectionsPerUser` is closed, with 4008. */
 export const TOO_MANY = "Too many connections";
 
-const NO_TERMS: RouteTerms = { authorize: null, schema: null };
+const NO_TERMS: RouteTerms = { authorize: null, schema: null, renew: null };
 
 /** Makes connections of sockets, within the limits on how many there may be. */
 export class Registrar {
@@ -33,9 +34,14 @@ export class Registrar {
   readonly #bounds: ConnectionBounds;
   readonly #host: RegistrarHost;
 
-  constructor(instance: LocalInstance, limits: Limits, maxQueueSize: number, host: RegistrarHost) {
+  constructor(
+    instance: LocalInstance,
+    limits: Limits,
+    { maxQueueSize, pingIntervalMs }: WebSocketConfig,
+    host: RegistrarHost,
+  ) {
     this.#instance = instance;
-    this.#bounds = { ...limits, maxQueueSize };
+    this.#bounds = { ...limits, maxQueueSize, heartbeatMs: pingIntervalMs ?? 0 };
     this.#host = host;
     this.seats = new Seats(limits.maxConnections, limits.maxConnectionsPerAddress);
   }

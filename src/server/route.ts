@@ -1,6 +1,7 @@
 import { type Server as SocketServer, WebSocketServer } from "ws";
 import type { Principal } from "../auth/authenticator.ts";
 import { MAX_MESSAGE_SIZE, type WebSocketConfig } from "../protocol/config.ts";
+import { SUBPROTOCOL } from "../protocol/roomcast-v1.ts";
 import { checkSetting } from "../protocol/setting.ts";
 import type { StandardSchema } from "../protocol/standard-schema.ts";
 import type { Authorize } from "./connection.ts";
@@ -17,7 +18,7 @@ export interface RouteOptions<S extends StandardSchema | undefined = StandardSch
    * messages close with 1003. Default: messages are what the client sent.
    */
   readonly schema?: S;
-  /** Subprotocols this route speaks, the preferred one first. */
+  /** Subprotocols this route speaks besides `roomcast.v1`, the preferred one first. */
   readonly subprotocols?: readonly string[];
   /** The largest message that is accepted, in bytes; larger closes with 1009. Default: as configured. */
   readonly maxMessageSize?: number;
@@ -70,7 +71,7 @@ export function makeRoute(
   return {
     path: new RoutePath(path),
     access,
-    terms: { authorize: authorize ?? null, schema: schema ?? null },
+    terms: { authorize: authorize ?? null, schema: schema ?? null, renew: null },
     handler,
     acceptor: makeAcceptor(subprotocols, maxPayload, config.closeTimeoutMs),
   };
@@ -95,13 +96,14 @@ function makeAcceptor(
 }
 
 /**
- * The first of `spoken` that was offered. Else "bearer", if a token came that way: browsers give up
+ * `roomcast.v1` if it was offered, else the first of `spoken` that was. Else "bearer", if a token came that way: browsers give up
  * unless one of those they offered is selected, and the token itself is never echoed.
  */
 function selectSubprotocol(
   offered: ReadonlySet<string>,
   spoken: readonly string[],
 ): string | false {
+  if (offered.has(SUBPROTOCOL)) return SUBPROTOCOL;
   const fitting = spoken.find((subprotocol) => offered.has(subprotocol));
   return fitting ?? (offered.has("bearer") ? "bearer" : false);
 }

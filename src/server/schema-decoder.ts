@@ -1,11 +1,12 @@
 import type { Flow } from "../connections/inbox.ts";
+import type { Receipt } from "../connections/receipt.ts";
 import type { StandardSchema } from "../protocol/standard-schema.ts";
 import type { JsonGate, Passed } from "./json-gate.ts";
 
 /** Where decoded messages go, and what goes wrong. None of these may throw. */
 export interface DecoderTarget {
-  take(message: unknown): void;
-  failed(error: unknown): void;
+  take(message: unknown, receipt: Receipt | null): void;
+  failed(error: unknown, receipt: Receipt | null): void;
 }
 
 /**
@@ -27,8 +28,8 @@ export class SchemaDecoder {
     this.#target = target;
   }
 
-  decode(text: string): void {
-    const check = (): Promise<void> | undefined => this.#check(text);
+  decode(text: string, receipt: Receipt | null): void {
+    const check = (): Promise<void> | undefined => this.#check(text, receipt);
     if (this.#last !== null) this.#wait(this.#last.then(check));
     else {
       const checking = check();
@@ -43,24 +44,24 @@ export class SchemaDecoder {
   }
 
   /** A promise if the schema has to wait. Never throws or rejects. */
-  #check(text: string): Promise<void> | undefined {
-    const parsed = this.#gate.parse(text);
+  #check(text: string, receipt: Receipt | null): Promise<void> | undefined {
+    const parsed = this.#gate.parse(text, receipt);
     if (!parsed.ok) return undefined;
     try {
-      const result = this.#gate.check(parsed.value, this.#schema);
-      if (!(result instanceof Promise)) return this.#take(result);
+      const result = this.#gate.check(parsed.value, this.#schema, receipt);
+      if (!(result instanceof Promise)) return this.#take(result, receipt);
       return result.then(
-        (passed) => this.#take(passed),
-        (error) => this.#target.failed(error),
+        (passed) => this.#take(passed, receipt),
+        (error) => this.#target.failed(error, receipt),
       );
     } catch (error) {
-      this.#target.failed(error);
+      this.#target.failed(error, receipt);
       return undefined;
     }
   }
 
-  #take(passed: Passed<unknown>): undefined {
-    if (passed !== null) this.#target.take(passed.value);
+  #take(passed: Passed<unknown>, receipt: Receipt | null): undefined {
+    if (passed !== null) this.#target.take(passed.value, receipt);
   }
 
   #wait(checking: Promise<void>): void {

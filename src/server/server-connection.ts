@@ -1,13 +1,15 @@
 import { WebSocket } from "ws";
 import type { Principal } from "../auth/authenticator.ts";
+import type { Consumer } from "../connections/inbox.ts";
 import { TokenBucket } from "../connections/token-bucket.ts";
 import { Outbox } from "../fanout/outbox.ts";
-import type { Sequence } from "../fanout/sequence.ts";
+import type { Hole, Sequence } from "../fanout/sequence.ts";
 import { StreamWriter, type Writer } from "../fanout/writer.ts";
-import { CloseCode, checkClose } from "../protocol/close-codes.ts";
+import { CloseCode, checkClose, mayReturn } from "../protocol/close-codes.ts";
 import { ConnectionClosedError } from "../protocol/errors.ts";
 import { checkName } from "../protocol/names.ts";
 import type { Message } from "../protocol/payload.ts";
+import { type ErrorFrame, type ServerFrame, SUBPROTOCOL } from "../protocol/roomcast-v1.ts";
 import type { SchemaOutput, StandardSchema } from "../protocol/standard-schema.ts";
 import type { Authorize, Connection, ConnectionState, Delivery } from "./connection.ts";
 import type { ConnectionBounds, ConnectionHost, Identity, RouteTerms } from "./connection-terms.ts";
@@ -16,21 +18,26 @@ import { ForeignWriter } from "./foreign-writer.ts";
 import { Inbound, type Sender } from "./inbound.ts";
 import { measureRoundTrip } from "./round-trip.ts";
 import { ServerSocket, type SocketOwner } from "./server-socket.ts";
+import { Session, type SessionOwner } from "./session.ts";
 import { listen } from "./socket-events.ts";
 
-const FORBIDDEN = { type: "error", code: "forbidden", message: "You may not join this room." };
+const FORBIDDEN: ErrorFrame = {
+  type: "error",
+  code: "forbidden",
+  message: "You may not join this room.",
+};
 
 /** How long a client that cannot be reached has left after its close frame was sent, in milliseconds. */
 const LAST_CHANCE_MS = 1000;
 
-export class ServerConnection extends Outbox implements Connection<unknown>, Sender, SocketOwner {
+export class ServerConnection
+  extends Outbox
+  implements Connection<unknown>, Sender, SocketOwner, SessionOwner
+{
   readonly id: string;
   readonly userId: string | undefined;
-  readonly principal: Principal | null;
   readonly rooms: Set<string> = new Set();
   readonly metadata: Record<string, unknown>;
-  /** When the credential expires, in milliseconds since the epoch; Infinity: never. */
-  readonly expiresAt: number;
   readonly connectedAt: number = Date.now();
   lastActivityAt: number = this.connectedAt;
   /** When the next ping is due; on the clock of the heartbeat, which keeps it. */
@@ -40,11 +47,19 @@ export class ServerConnection extends Outbox implements Connection<unknown>, Sen
   /** Since when a message is being received, on the clock of the deadlines, which keep it; 0: none is. */
   receivingSince = 0;
 
+  /** What it has beyond others if it speaks `roomcast.v1`. */
+  readonly session: Session | null;
+  /** Bytes that may wait for its reader. */
+  readonly maxBufferedBytes: number;
+  /** How often it is pinged, in milliseconds; 0: never. */
+  readonly #heartbeatMs: number;
+
   readonly #host: ConnectionHost;
   readonly #socket: WebSocket;
   readonly #writer: Writer;
   readonly #inbound: Inbound;
   readonly #authorize: Authorize | null;
+  #principal: Principal | null;
   readonly #pingsPerSecond: number;
   #pings: TokenBucket | null = null;
   readonly #closeListeners: Set<(info: CloseInfo) => unknown> = new Set();
@@ -54,31 +69,51 @@ export class ServerConnection extends Outbox implements Connection<unknown>, Sen
   /** The application closed it: the user is meant to be gone. */
   #dismissed = false;
   #terminating = false;
+  #saidGoodbye = false;
+  /** Those who wait until the reader has caught up. */
+  #awaitingDrain: (() => void)[] | null = null;
 
   constructor(
     host: ConnectionHost,
     socket: WebSocket,
     identity: Identity,
     bounds: ConnectionBounds,
-    { authorize, schema }: RouteTerms,
+    { authorize, schema, renew }: RouteTerms,
   ) {
-    super();
+    super(socket.protocol === SUBPROTOCOL);
     this.#host = host;
     this.#socket = socket;
     this.id = identity.id;
     this.userId = identity.userId;
-    this.principal = identity.principal;
-    this.expiresAt = identity.principal?.expiresAt ?? Number.POSITIVE_INFINITY;
+    this.#principal = identity.principal;
     this.metadata = identity.metadata;
     this.#authorize = authorize;
     this.#pingsPerSecond = bounds.pingsPerSecond;
+    this.maxBufferedBytes = bounds.maxBufferedBytes;
+    this.#heartbeatMs = bounds.heartbeatMs;
     this.#writer =
       socket instanceof ServerSocket
         ? new StreamWriter(socket.stream, bounds.maxBufferedBytes)
         : new ForeignWriter(socket, bounds.maxBufferedBytes);
     this.#inbound = new Inbound(this, socket, bounds, schema);
+    this.session = this.enveloped ? new Session(this, this.#inbound, host.receipts, renew) : null;
+    this.#inbound.session = this.session;
     if (socket instanceof ServerSocket) socket.own(this);
     listen(socket, this);
+  }
+
+  get principal(): Principal | null {
+    return this.#principal;
+  }
+
+  /** When the credential expires, in milliseconds since the epoch; Infinity: never. */
+  get expiresAt(): number {
+    return this.#principal?.expiresAt ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** Whether joining asks the route. */
+  get authorizes(): boolean {
+    return this.#authorize !== null;
   }
 
   get state(): ConnectionState {
@@ -112,10 +147,29 @@ export class ServerConnection extends Outbox implements Connection<unknown>, Sen
     return this.#host.sendTo(this, message);
   }
 
+  /** Sends a frame of ours, in no envelope. */
+  tell(frame: ServerFrame): void {
+    this.#host.tell(this, frame);
+  }
+
+  /** The connection was registered: it is told who it is, before anything else. */
+  welcome(instance: string): void {
+    if (this.session === null) return;
+    const heartbeat_ms = this.#heartbeatMs;
+    this.tell({ type: "welcome", connection: this.id, instance, heartbeat_ms });
+  }
+
+  /** Says that the connection is about to be closed, and when the client should be back. */
+  sayGoodbye(code: number, afterMs: number): void {
+    if (this.session === null || this.#saidGoodbye || this.state !== "open") return;
+    this.#saidGoodbye = true;
+    this.tell({ type: "goodbye", code, reconnect: mayReturn(code), after_ms: afterMs });
+  }
+
   async join(room: string): Promise<boolean> {
     if (this.#authorize !== null && !this.rooms.has(checkName("room", room))) {
       if (!(await this.#isAllowed(this.#authorize, room))) {
-        void this.send(FORBIDDEN);
+        this.tell(FORBIDDEN);
         return false;
       }
     }
@@ -135,6 +189,7 @@ export class ServerConnection extends Outbox implements Connection<unknown>, Sen
   /** Closes for a reason of our own: the user may return. */
   end(code: number, reason: string): void {
     if (this.state !== "open") return;
+    this.sayGoodbye(code, 0);
     this.#closeInfo = { code, reason };
     if (!(this.#socket instanceof ServerSocket)) this.closing(code, reason);
     this.#socket.close(code, reason);
@@ -187,7 +242,7 @@ export class ServerConnection extends Outbox implements Connection<unknown>, Sen
   }
 
   /** Hands each message to `consumer`, one after another; it MUST NOT throw or reject. */
-  consume(consumer: (message: unknown) => unknown): void {
+  consume(consumer: Consumer<unknown>): void {
     this.#inbound.inbox.consume(consumer);
   }
 
@@ -206,7 +261,7 @@ export class ServerConnection extends Outbox implements Connection<unknown>, Sen
     if (this.state === "open") this.#socket.ping();
   }
 
-  override write(sequence: Sequence, holes: readonly Sequence[] | null): void {
+  override write(sequence: Sequence, holes: readonly Hole[] | null): void {
     if (this.#socket.readyState !== WebSocket.OPEN) return;
     if (this.#writer.write(sequence, holes)) return;
     this.#writer.discard();
@@ -222,8 +277,36 @@ export class ServerConnection extends Outbox implements Connection<unknown>, Sen
   }
 
   /** See `SocketOwner`. */
-  drained(): void {
+  onDrain(): void {
     if (this.#socket.readyState === WebSocket.OPEN) this.#writer.finish();
+    if (this.#writer.bufferedAmount === 0) this.#caughtUp();
+  }
+
+  /** Lets this many bytes more wait for the reader than the bound allows, until it has caught up. */
+  grant(bytes: number): void {
+    this.#writer.grant(bytes);
+  }
+
+  /** Resolves when the reader has taken everything it was sent, or the connection has ended. */
+  drained(): Promise<void> {
+    this.flush();
+    // Of a foreign socket nobody hears when it has drained.
+    const told = this.#socket instanceof ServerSocket && this.state === "open";
+    if (!told || this.#writer.bufferedAmount === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#awaitingDrain ??= [];
+      this.#awaitingDrain.push(resolve);
+    });
+  }
+
+  /** See `SessionOwner`. */
+  renewed(principal: Principal): void {
+    this.#principal = principal;
+  }
+
+  /** See `SessionOwner`. */
+  ready(): void {
+    this.#host.ready(this);
   }
 
   receive(data: Buffer, binary: boolean): void {
@@ -259,6 +342,7 @@ export class ServerConnection extends Outbox implements Connection<unknown>, Sen
     const info = this.#closeInfo ?? { code, reason };
     this.#closed = info;
     this.#writer.discard();
+    this.#caughtUp();
     this.#leave(info);
     this.#inbound.end();
     for (const listener of this.#closeListeners) this.#guard(listener, info);
@@ -267,6 +351,12 @@ export class ServerConnection extends Outbox implements Connection<unknown>, Sen
 
   report(error: unknown, stage: string): void {
     this.#host.report(error, stage);
+  }
+
+  #caughtUp(): void {
+    const waiting = this.#awaitingDrain ?? [];
+    this.#awaitingDrain = null;
+    for (const resolve of waiting) resolve();
   }
 
   async #isAllowed(authorize: Authorize, room: string): Promise<boolean> {

@@ -7,7 +7,7 @@ export interface SocketOwner {
   /** The last moment at which data may be written: a close frame is about to follow. */
   closing(code: number, reason: string): void;
   /** The stream has taken all it was given. */
-  drained(): void;
+  onDrain(): void;
 }
 
 /** What we look at in the parser of `ws`; a test notices if it changes. */
@@ -74,5 +74,5 @@ export class ServerSocket extends WebSocket {
 
 // One function for all streams, not a closure for each.
 function onDrain(this: OwnedStream): void {
-  this[OWNER]?.drained();
+  this[OWNER]?.onDrain();
 }

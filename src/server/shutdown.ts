@@ -64,6 +64,7 @@ export async function closeAll(
       open.add(connection);
       ends.push(ended(connection).then(() => void open.delete(connection)));
       if (goodbye.message !== null) send(connection, goodbye.message);
+      connection.sayGoodbye(goodbye.code, Math.round(goodbye.drainMs * Math.random()));
       connection.end(goodbye.code, goodbye.reason);
     }
     if (connections().length > 0) await wait(BATCH_MS);

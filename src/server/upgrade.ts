@@ -6,9 +6,16 @@ import { redactUrl } from "../auth/redact-url.ts";
 import { addressGroup, clientAddress } from "../connections/client-address.ts";
 import { CloseCode } from "../protocol/close-codes.ts";
 import { quote } from "../protocol/names.ts";
-import { authenticate, RETRY_LATER } from "./authentication.ts";
+import { SUBPROTOCOL } from "../protocol/roomcast-v1.ts";
+import {
+  type Authentication,
+  authenticate,
+  RETRY_LATER,
+  reauthenticate,
+} from "./authentication.ts";
 import { makeConnectionId } from "./connection-id.ts";
 import type { ConnectionManager } from "./connection-manager.ts";
+import type { RouteTerms } from "./connection-terms.ts";
 import { type Context, runHandler } from "./handler.ts";
 import { checkHandshake, isForeignOrigin, type Refusal, refuse } from "./handshake.ts";
 import { TOO_MANY } from "./registrar.ts";
@@ -90,7 +97,7 @@ export async function upgrade(
   }
   if (webSocket === null) return;
   seat(webSocket, manager.registrar.seats, group);
-  if (admission.hasPlace) run(manager, webSocket, knock, admission);
+  if (admission.hasPlace) run(manager, webSocket, knock, admission, rules);
   else webSocket.close(CloseCode.tooManyConnections, TOO_MANY);
 }
 
@@ -111,22 +118,27 @@ function checkOpen(manager: ConnectionManager): Refusal | null {
 async function admit(
   manager: ConnectionManager,
   { request, socket, route }: Knock,
-  { authenticators, authenticationTimeoutMs: timeoutMs }: UpgradeRules,
+  rules: UpgradeRules,
 ): Promise<Admission | Refusal> {
   const id = makeConnectionId(manager.instanceId);
   const { authentication, admits } = route.access;
   if (authentication === "none") return { principal: null, id, hasPlace: true };
-  const verdict = await authenticate(request, socket, {
-    authenticators,
-    timeoutMs,
-    optional: authentication === "optional",
-    report: (error) => manager.reportError(error, "authentication"),
-  });
+  const verdict = await authenticate(request, socket, authenticationOf(manager, route, rules));
   if ("refusal" in verdict) return verdict.refusal;
   const { principal } = verdict;
   if (principal === null) return { principal, id, hasPlace: true };
   if (!admits(principal)) return FORBIDDEN;
   return { principal, id, hasPlace: await manager.registrar.reserve(principal.id, id) };
+}
+
+function authenticationOf(
+  manager: ConnectionManager,
+  { access }: Route,
+  { authenticators, authenticationTimeoutMs: timeoutMs }: UpgradeRules,
+): Authentication {
+  const optional = access.authentication === "optional";
+  const report = (error: unknown): void => manager.reportError(error, "authentication");
+  return { authenticators, timeoutMs, optional, report };
 }
 
 /** Answers the handshake. null: the client has gone. */
@@ -143,15 +155,35 @@ function accept({ request, socket, head, route }: Knock, address?: string): Serv
 function run(
   manager: ConnectionManager,
   webSocket: ServerSocket,
-  { request, route, params }: Knock,
+  knock: Knock,
   { principal, id }: Admission,
+  rules: UpgradeRules,
 ): void {
+  const { request, route, params } = knock;
   const identity = principal === null ? {} : { principal };
-  const connection = manager.registrar.register(webSocket, identity, route.terms, id);
+  const terms = termsFor(manager, webSocket, knock, principal, rules);
+  const connection = manager.registrar.register(webSocket, identity, terms, id);
   const query = new URLSearchParams(splitTarget(request).query);
   const context: Context = { params, query, request, principal };
   const report = (error: unknown, stage: string): void => manager.reportError(error, stage);
   manager.track(runHandler(route.handler, connection, context, report));
+}
+
+/** Those of the route; a client that speaks `roomcast.v1` may also renew its credential. */
+function termsFor(
+  manager: ConnectionManager,
+  webSocket: ServerSocket,
+  { request, socket, route }: Knock,
+  principal: Principal | null,
+  rules: UpgradeRules,
+): RouteTerms {
+  if (principal === null || webSocket.protocol !== SUBPROTOCOL) return route.terms;
+  const authentication = authenticationOf(manager, route, rules);
+  const renew = async (token: string): Promise<Principal | null> => {
+    const renewed = await reauthenticate(request, socket, token, authentication);
+    return renewed !== null && route.access.admits(renewed) ? renewed : null;
+  };
+  return { ...route.terms, renew };
 }
 
 /** Without a listener, one reset while a credential is checked would end the process. */

@@ -50,26 +50,54 @@ test("an append while Redis is hung or gone rejects, says what is known, and del
   const server = await startRedis();
   const { history, received, recorder } = await onRedis(server);
   server.stop();
-  const hung = history.append("a", packet, policy);
+  const hung = history.append("room:a", packet, policy);
   await expect(hung).rejects.toThrow(BackplaneUnavailableError);
   await expect(hung).rejects.toMatchObject({ outcome: "unknown" });
   await server.kill();
   await recorder.until(() => recorder.statuses.at(-1) === "degraded");
-  const gone = history.append("a", packet, policy);
+  const gone = history.append("room:a", packet, policy);
   await expect(gone).rejects.toMatchObject({ outcome: "not-stored" });
   expect(received).toEqual([]);
+});
+
+test("with minReplicas an append resolves when replicas have it, and says so when they do not", async () => {
+  const primary = await startRedisServer({ config: ["repl-diskless-sync-delay 0"] });
+  onDispose(primary.dispose);
+  const replica = await startRedisServer({ config: [`replicaof 127.0.0.1 ${primary.port}`] });
+  onDispose(replica.dispose);
+  const copy = createClient({ url: replica.url });
+  await copy.connect();
+  onDispose(() => copy.destroy());
+  const { history } = await onRedis(primary);
+  const durable = { ...policy, minReplicas: 1 };
+  const eventually = { timeout: 60_000 };
+  await expect.poll(() => copy.info("replication"), eventually).toMatch(/master_link_status:up/);
+  const { id } = await history.append("room:a", packet, durable);
+  expect(await copy.get("ws:log-end:room:a")).toBe(id);
+  await expect(history.append("room:a", packet, { ...policy, minReplicas: 2 })).rejects.toThrow(
+    "1 of 2 replicas have the message.",
+  );
+  replica.stop();
+  const late = history.append("room:a", packet, durable);
+  await expect(late).rejects.toMatchObject({ outcome: "unknown" });
+  // Others are not held up by that.
+  await history.append("room:b", packet, policy);
+  replica.cont();
+  await expect
+    .poll(() => history.append("room:a", packet, durable).catch(String), eventually)
+    .toMatchObject({ scope: "cluster" });
 });
 
 test("scripts that Redis has forgotten are sent again", async () => {
   const server = await startRedis();
   const { history } = await onRedis(server);
-  await history.append("a", packet, policy);
+  await history.append("room:a", packet, policy);
   const client = createClient({ url: server.url });
   await client.connect();
   onDispose(() => client.destroy());
   await client.scriptFlush();
-  const { id } = await history.append("a", packet, policy);
-  expect((await history.read("a", "0", 10)).entries.at(-1)?.id).toBe(id);
+  const { id } = await history.append("room:a", packet, policy);
+  expect((await history.read("room:a", "0", 10)).entries.at(-1)?.id).toBe(id);
 });
 
 test("entries that somebody else wrote are passed over", async () => {
@@ -78,9 +106,9 @@ test("entries that somebody else wrote are passed over", async () => {
   const client = createClient({ url: server.url });
   await client.connect();
   onDispose(() => client.destroy());
-  await client.xAdd("ws:log:a", "1-1", { hello: "world" });
-  await client.xAdd("ws:log:a", "1-2", { prev: "0", nonce: "n", packet: "\u0000garbage" });
-  const { id } = await history.append("a", packet, policy);
-  const { entries } = await history.read("a", "0", 10);
+  await client.xAdd("ws:log:room:a", "1-1", { hello: "world" });
+  await client.xAdd("ws:log:room:a", "1-2", { prev: "0", nonce: "n", packet: "\u0000garbage" });
+  const { id } = await history.append("room:a", packet, policy);
+  const { entries } = await history.read("room:a", "0", 10);
   expect(entries.at(-1)?.id).toBe(id);
 });

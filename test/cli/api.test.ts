@@ -142,20 +142,12 @@ describe("the HTTP API", () => {
       /persist must be true or false/,
     ],
     [
-      "persist for everyone",
-      "POST",
-      "/api/broadcast",
-      { data: 1, persist: true },
-      400,
-      /rooms only/,
-    ],
-    [
       "persist for a user",
       "POST",
       "/api/users/a/messages",
       { data: 1, persist: true },
       400,
-      /rooms only/,
+      /to everyone only/,
     ],
     [
       "a room that is no name",

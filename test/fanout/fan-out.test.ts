@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { DenseSet } from "../../src/connections/dense-set.ts";
-import { FanOut, type Turn } from "../../src/fanout/fan-out.ts";
+import { FanOut, type Forms, type Turn } from "../../src/fanout/fan-out.ts";
 import { Outbox } from "../../src/fanout/outbox.ts";
-import { cutHoles, type Sequence } from "../../src/fanout/sequence.ts";
+import { cutHoles, type Hole, type Sequence } from "../../src/fanout/sequence.ts";
 import { Frame } from "../../src/protocol/frame.ts";
 
 /** Keeps what it would have written. */
@@ -11,7 +11,7 @@ class RecordingOutbox extends Outbox {
   readonly written: Buffer[] = [];
   writes = 0;
 
-  override write(sequence: Sequence, holes: readonly Sequence[] | null): void {
+  override write(sequence: Sequence, holes: readonly Hole[] | null): void {
     this.writes++;
     this.written.push(...(holes === null ? sequence.runs : cutHoles(sequence, holes)));
   }
@@ -47,12 +47,18 @@ class ManualTurn implements Turn {
   }
 }
 
+/** A message that is the same for all, and that the excepted get nothing for. */
+function plainly(frame: Frame): Forms {
+  return { frame: () => frame, instead: () => null };
+}
+
 function frameOf(text: string): Frame {
   return new Frame({ data: Buffer.from(text), binary: false });
 }
 
-function outboxes(count: number): RecordingOutbox[] {
-  return Array.from({ length: count }, () => new RecordingOutbox());
+/** Every third takes its messages in envelopes, if `mixed`. */
+function outboxes(count: number, mixed = false): RecordingOutbox[] {
+  return Array.from({ length: count }, (_, i) => new RecordingOutbox(mixed && i % 3 === 0));
 }
 
 const CONNECTIONS = 40;
@@ -71,6 +77,7 @@ const operation = fc.oneof(
       room,
       size,
       except: fc.uniqueArray(connection, { maxLength: 5 }),
+      waiting: fc.uniqueArray(connection, { maxLength: 2 }),
     }),
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("send" as const), connection, size }) },
@@ -83,7 +90,7 @@ test("every connection gets the bytes a plain loop would have written, in order"
     fc.property(fc.array(operation, { maxLength: 120 }), (operations) => {
       const turn = new ManualTurn();
       const fanOut = new FanOut(turn);
-      const all = outboxes(CONNECTIONS);
+      const all = outboxes(CONNECTIONS, true);
       const rooms = Array.from({ length: ROOMS }, () => new DenseSet<RecordingOutbox>());
       const expected = all.map((): Buffer[] => []);
       let sent = 0;
@@ -98,13 +105,24 @@ test("every connection gets the bytes a plain loop would have written, in order"
             if (one !== undefined) group?.delete(one);
             break;
           case "broadcast": {
-            const frame = frameOf(`${sent++} `.padEnd(op.size, "x"));
+            const plain = frameOf(`${sent} `.padEnd(op.size, "x"));
+            const enveloped = frameOf(`enveloped ${sent} `.padEnd(op.size, "x"));
+            const skipped = frameOf(`skip ${sent++}`);
+            const forms: Forms = {
+              frame: (isEnveloped) => (isEnveloped ? enveloped : plain),
+              instead: (isEnveloped) => (isEnveloped ? skipped : null),
+            };
             const members = group?.items ?? [];
-            const except = op.except.flatMap((index) => all[index] ?? []);
-            const left = except.filter((outbox) => group?.has(outbox));
-            fanOut.deliverAll(frame, members, left);
+            const pick = (indexes: readonly number[]): RecordingOutbox[] =>
+              indexes.flatMap((index) => all[index] ?? []).filter((one) => group?.has(one));
+            const left = pick(op.except);
+            const waiting = pick(op.waiting).filter((one) => !left.includes(one));
+            fanOut.deliverAll(forms, members, left, waiting);
             for (const member of members) {
-              if (!left.includes(member)) expected[all.indexOf(member)]?.push(frame.bytes);
+              const bytes = expected[all.indexOf(member)];
+              if (waiting.includes(member)) continue;
+              if (!left.includes(member)) bytes?.push(forms.frame(member.enveloped).bytes);
+              else if (member.enveloped) bytes?.push(skipped.bytes);
             }
             break;
           }
@@ -138,7 +156,7 @@ test("connections that were sent the same write the same buffer, once in a turn"
   const turn = new ManualTurn();
   const fanOut = new FanOut(turn);
   const members = outboxes(100);
-  for (let i = 0; i < 50; i++) fanOut.deliverAll(frameOf(`message ${i}`), members, []);
+  for (let i = 0; i < 50; i++) fanOut.deliverAll(plainly(frameOf(`message ${i}`)), members, [], []);
   turn.end();
   const [first] = members[0]?.written ?? [];
   for (const member of members) {
@@ -154,7 +172,7 @@ test("half a room sending at once, each excepted from its own, shares the bytes 
   const members = outboxes(100);
   const frames = members.slice(0, 50).map((_, i) => frameOf(`from ${i}`));
   for (const [i, frame] of frames.entries())
-    fanOut.deliverAll(frame, members, [members[i] ?? []].flat());
+    fanOut.deliverAll(plainly(frame), members, [members[i] ?? []].flat(), []);
   turn.end();
   const shared = members[99]?.written[0];
   for (const [i, member] of members.entries()) {
@@ -167,7 +185,7 @@ test("half a room sending at once, each excepted from its own, shares the bytes 
 test("a large frame is written without being copied", () => {
   const turn = new ManualTurn();
   const fanOut = new FanOut(turn);
-  const [outbox = new RecordingOutbox()] = outboxes(1);
+  const [outbox = new RecordingOutbox(false)] = outboxes(1);
   const large = frameOf("x".repeat(100_000));
   fanOut.deliver(frameOf("before"), outbox);
   fanOut.deliver(large, outbox);
@@ -181,13 +199,13 @@ test("a flush that takes long goes on in the next turn, and nobody is forgotten"
   const turn = new ManualTurn();
   const fanOut = new FanOut(turn);
   const members = outboxes(100);
-  fanOut.deliverAll(frameOf("first"), members, []);
+  fanOut.deliverAll(plainly(frameOf("first")), members, [], []);
   turn.costMs = 5;
   turn.end();
   const written = members.filter((member) => member.writes > 0).length;
   expect(written).toBeGreaterThan(0);
   expect(written).toBeLessThan(100);
-  fanOut.deliverAll(frameOf("second"), members, []);
+  fanOut.deliverAll(plainly(frameOf("second")), members, [], []);
   while (turn.end());
   for (const member of members) {
     expect(member.bytes).toEqual(Buffer.concat([frameOf("first").bytes, frameOf("second").bytes]));
@@ -197,7 +215,7 @@ test("a flush that takes long goes on in the next turn, and nobody is forgotten"
 test("a turn with very many different sequences is flushed before it ends", () => {
   const turn = new ManualTurn();
   const fanOut = new FanOut(turn);
-  const [outbox = new RecordingOutbox()] = outboxes(1);
+  const [outbox = new RecordingOutbox(false)] = outboxes(1);
   for (let i = 0; i < 150_000; i++) fanOut.deliver(frameOf("x"), outbox);
   expect(outbox.writes).toBe(1);
   turn.end();

@@ -87,6 +87,6 @@ test("a sequence of which everything was left out writes nothing", async () => {
   const { writer: socket } = await socketPair();
   const writer = new StreamWriter(socket, MEGABYTE);
   const sequence = sequenceOf(100);
-  expect(writer.write(sequence, [sequence])).toBe(true);
+  expect(writer.write(sequence, [{ at: sequence, instead: null }])).toBe(true);
   expect(socket.bytesWritten).toBe(0);
 });

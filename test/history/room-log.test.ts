@@ -3,10 +3,6 @@ import { expect, test } from "vitest";
 import { formatPosition, parsePosition } from "../../src/history/position.ts";
 import { RoomLog } from "../../src/history/room-log.ts";
 
-function payload(text: string): { data: Buffer; binary: boolean } {
-  return { data: Buffer.from(text), binary: false };
-}
-
 test("a log keeps the newest messages, each linked to the one before, and pages after any position", () => {
   const write = fc.record({ now: fc.nat(50), size: fc.nat(20) });
   fc.assert(
@@ -14,11 +10,11 @@ test("a log keeps the newest messages, each linked to the one before, and pages 
       fc.array(write, { maxLength: 60 }),
       fc.integer({ min: 1, max: 20 }),
       (writes, max) => {
-        const log = new RoomLog();
+        const log = new RoomLog<string>();
         const all: { id: string; prev: string }[] = [];
         // The clock may stand still or go back.
         for (const [i, { now, size }] of writes.entries()) {
-          all.push(log.append(payload("x".repeat(size)), max, now, `n${i}`));
+          all.push(log.append("message", size, max, now, `n${i}`));
         }
         for (const [i, { prev }] of all.entries()) expect(prev).toBe(all[i - 1]?.id ?? "0");
         const kept = all.slice(-max);

@@ -2,6 +2,7 @@ import type { Attachment, Backplane, Instance } from "../backplane.ts";
 import { MemoryBroker, MemoryChannels } from "./memory-broker.ts";
 import { MemoryHistory, MemoryLogs } from "./memory-history.ts";
 import { MemoryPresence, MemoryPresenceTable } from "./memory-presence.ts";
+import { MemoryReceipts } from "./memory-receipts.ts";
 
 /**
  * A backplane within this process. Managers that share one behave as a cluster, with the same
@@ -11,6 +12,7 @@ export function memoryBackplane(): Backplane {
   const channels = new MemoryChannels();
   const table = new MemoryPresenceTable();
   const logs = new MemoryLogs();
+  const receipts = new MemoryReceipts();
   return {
     attach: (instance: Instance): Attachment => {
       const broker = new MemoryBroker(channels, instance);
@@ -18,6 +20,7 @@ export function memoryBackplane(): Backplane {
         kind: "memory",
         broker,
         history: new MemoryHistory(logs, broker),
+        receipts,
         presence: new MemoryPresence(table, instance.id),
         start: async () => {},
         stop: async () => broker.close(),

@@ -1,54 +1,95 @@
 import { randomBytes } from "node:crypto";
 import { parsePosition } from "../../history/position.ts";
-import { RoomLog } from "../../history/room-log.ts";
+import { type LogEntry, RoomLog } from "../../history/room-log.ts";
 import { quote } from "../../protocol/names.ts";
-import type { Broker, MessagePacket, Publication } from "../broker.ts";
-import type { HistoryPage, HistoryPolicy, HistoryStore } from "../history-store.ts";
+import { BEGINNING, type Link } from "../../protocol/roomcast-v1.ts";
+import type { Broker, MessagePacket } from "../broker.ts";
+import {
+  type Appended,
+  type HistoryEntry,
+  type HistoryPage,
+  type HistoryPolicy,
+  type HistoryStore,
+  IDEMPOTENCY_MS,
+  type LogName,
+} from "../history-store.ts";
+import { Expiring } from "./expiring.ts";
 
-/** All logs together take at most this many bytes of payload; the room that is quiet longest goes first. */
+/** All logs together take at most this many bytes of payload; the one that is quiet longest goes first. */
 const MAX_BYTES = 256 * 1024 * 1024;
+
+/** How many times longer than its log the end of a log is kept. */
+const END_OUTLIVES = 2;
+
+type Stored = Pick<MessagePacket, "message" | "except">;
+
+interface Kept {
+  readonly log: RoomLog<Stored>;
+  readonly ttlMs: number;
+}
 
 /** The logs of all rooms, for everybody who shares a memory backplane. */
 export class MemoryLogs {
   /** In the order of their last entry. */
-  readonly #rooms: Map<string, { readonly log: RoomLog; readonly ttlMs: number }> = new Map();
+  readonly #logs: Map<LogName, Kept> = new Map();
+  /** The ends of logs that were forgotten: a room that fell quiet goes on where it was. */
+  readonly #ends: Expiring<string> = new Expiring();
+  /** `<log> <idempotency key>` → position */
+  readonly #keys: Expiring<string> = new Expiring();
   #bytes = 0;
 
-  append(room: string, packet: MessagePacket, policy: HistoryPolicy): { id: string; prev: string } {
+  append(name: LogName, { message, except }: MessagePacket, policy: HistoryPolicy): Link {
     const now = Date.now();
-    const log = this.find(room) ?? new RoomLog();
+    const log = this.find(name) ?? new RoomLog(this.end(name));
     const before = log.bytes;
     const nonce = randomBytes(6).toString("base64url");
-    const { id, prev } = log.append(packet.message, policy.maxLength, now, nonce);
+    const bytes = message.data.length;
+    const { id, prev } = log.append({ message, except }, bytes, policy.maxLength, now, nonce);
     this.#bytes += log.bytes - before;
-    this.#rooms.delete(room);
-    this.#rooms.set(room, { log, ttlMs: policy.ttlMs });
+    this.#logs.delete(name);
+    this.#logs.set(name, { log, ttlMs: policy.ttlMs });
     this.#evict(now);
     return { id, prev };
   }
 
-  find(room: string): RoomLog | undefined {
-    const found = this.#rooms.get(room);
+  find(name: LogName): RoomLog<Stored> | undefined {
+    const found = this.#logs.get(name);
     if (found === undefined) return undefined;
     if (found.log.writtenAt + found.ttlMs > Date.now()) return found.log;
-    this.#drop(room, found.log);
+    this.#drop(name, found);
     return undefined;
   }
 
-  /** Looks only at the rooms that are quiet longest: what is behind them is fresher. */
+  /** The position of the newest entry, also of a log that was forgotten a while ago. */
+  end(name: LogName): string {
+    return this.find(name)?.end ?? this.#ends.get(name) ?? BEGINNING;
+  }
+
+  /** The position of the message that had an idempotency key first. */
+  positionOf(name: LogName, key: string): string | undefined {
+    return this.#keys.get(`${name} ${key}`);
+  }
+
+  remember(name: LogName, key: string, position: string): void {
+    this.#keys.set(`${name} ${key}`, position, IDEMPOTENCY_MS);
+  }
+
+  /** Looks only at the logs that are quiet longest: what is behind them is fresher. */
   #evict(now: number): void {
-    for (const [room, { log, ttlMs }] of this.#rooms) {
-      if (this.#bytes <= MAX_BYTES && log.writtenAt + ttlMs > now) return;
-      this.#drop(room, log);
+    for (const [name, kept] of this.#logs) {
+      if (this.#bytes <= MAX_BYTES && kept.log.writtenAt + kept.ttlMs > now) return;
+      this.#drop(name, kept);
     }
   }
 
-  #drop(room: string, log: RoomLog): void {
-    this.#rooms.delete(room);
+  #drop(name: LogName, { log, ttlMs }: Kept): void {
+    this.#logs.delete(name);
     this.#bytes -= log.bytes;
+    this.#ends.set(name, log.end, ttlMs * END_OUTLIVES);
   }
 }
 
+/** Has no replicas: `minReplicas` asks for nothing here. */
 export class MemoryHistory implements HistoryStore {
   readonly #logs: MemoryLogs;
   readonly #broker: Broker;
@@ -59,21 +100,46 @@ export class MemoryHistory implements HistoryStore {
   }
 
   async append(
-    room: string,
+    log: LogName,
     packet: MessagePacket,
     policy: HistoryPolicy,
-  ): Promise<Publication & { readonly id: string }> {
-    const { id } = this.#logs.append(room, packet, policy);
-    const publication = await this.#broker.publish(`room:${room}`, packet);
-    return { ...publication, id };
+    idempotencyKey: string | null = null,
+  ): Promise<Appended> {
+    const first = idempotencyKey === null ? undefined : this.#logs.positionOf(log, idempotencyKey);
+    if (first !== undefined) return { scope: "cluster", localRecipients: 0, id: first };
+    const link = this.#logs.append(log, packet, policy);
+    if (idempotencyKey !== null) this.#logs.remember(log, idempotencyKey, link.id);
+    const publication = await this.#broker.publish(log, { ...packet, link });
+    return { ...publication, id: link.id };
   }
 
-  async read(room: string, since: string, limit: number): Promise<HistoryPage> {
+  async read(log: LogName, since: string, limit: number): Promise<HistoryPage> {
     const position = parsePosition(since);
     if (position === null) throw new RangeError(`since is ${quote(since)}, which is no position.`);
-    const found = this.#logs.find(room)?.after(position, limit + 1) ?? [];
-    const entries = found.slice(0, limit);
+    const found = this.#logs.find(log);
+    const rows = found?.after(position, limit + 1) ?? [];
+    const entries = rows.slice(0, limit).map(toEntry);
     const last = entries.at(-1);
-    return { entries, ...(found.length > limit && last !== undefined ? { next: last.id } : {}) };
+    const next = rows.length > limit && last !== undefined ? { next: last.id } : {};
+    return { entries, end: this.#logs.end(log), ...next };
   }
+
+  async tail(log: LogName, limit: number, maxBytes: number): Promise<HistoryPage> {
+    const found = this.#logs.find(log);
+    const entries = (found?.tail(limit, maxBytes) ?? []).map(toEntry);
+    return { entries, end: this.#logs.end(log) };
+  }
+
+  async follow(log: LogName): Promise<string> {
+    void this.#broker.subscribe(log);
+    return this.#logs.end(log);
+  }
+
+  async end(log: LogName): Promise<string> {
+    return this.#logs.end(log);
+  }
+}
+
+function toEntry({ id, prev, item }: LogEntry<Stored>): HistoryEntry {
+  return { id, prev, ...item };
 }

@@ -1,4 +1,5 @@
 import type { Channel } from "../broker.ts";
+import type { LogName } from "../history-store.ts";
 import { BucketKeys } from "./bucket-keys.ts";
 import { keySlot } from "./key-slot.ts";
 
@@ -6,7 +7,7 @@ import { keySlot } from "./key-slot.ts";
 export const CLUSTER_BUCKETS = 256;
 
 /** Whatever has keys and channels of its own. */
-type Entity = Channel | `connection:${string}`;
+type Entity = Channel | `connection:${string}` | `receipt:${string}`;
 
 /**
  * Every name of a key or channel is made here, or in the `BucketKeys` of a bucket.
@@ -62,14 +63,24 @@ export class Keys {
     return name.slice(this.#prefixes[this.bucketOf(name)]?.length) as Channel;
   }
 
-  /** The log of a durable room: a stream. */
-  log(room: string): string {
-    return `${this.#ofRoom(room)}log:${room}`;
+  /** A log, which has the name of its channel: a stream. */
+  log(log: LogName): string {
+    return `${this.#in(log)}log:${log}`;
   }
 
   /** The position of the newest entry of that log. It outlives the log. */
-  logEnd(room: string): string {
-    return `${this.#ofRoom(room)}log-end:${room}`;
+  logEnd(log: LogName): string {
+    return `${this.#in(log)}log-end:${log}`;
+  }
+
+  /** The position of the message of a log that had an idempotency key first. */
+  idempotency(log: LogName, key: string): string {
+    return `${this.#in(log)}idempotency:${log} ${key}`;
+  }
+
+  /** What is known of one message of a client; the name is a digest. */
+  receipt(digest: string): string {
+    return `${this.#in(`receipt:${digest}`)}receipt:${digest}`;
   }
 
   /** How many buckets there are, as whoever came first has stored it. */
@@ -77,7 +88,7 @@ export class Keys {
     return `${this.#prefixes[0]}buckets`;
   }
 
-  #ofRoom(room: string): string {
-    return this.#prefixes[this.bucketFor(`room:${room}`)] ?? "";
+  #in(entity: Entity): string {
+    return this.#prefixes[this.bucketFor(entity)] ?? "";
   }
 }

@@ -8,6 +8,7 @@ import { CLUSTER_BUCKETS, Keys } from "./keys.ts";
 import { RedisLink } from "./link.ts";
 import { RedisHistory } from "./redis-history.ts";
 import { RedisPresence } from "./redis-presence.ts";
+import { RedisReceipts } from "./redis-receipts.ts";
 import { checkBuckets, checkServer, explain } from "./start-checks.ts";
 
 export interface RedisBackplaneOptions extends RedisLocation {
@@ -45,6 +46,7 @@ class RedisAttachment implements Attachment {
   readonly broker: RedisLink["broker"];
   readonly presence: RedisPresence;
   readonly history: RedisHistory;
+  readonly receipts: RedisReceipts;
   readonly #instance: Instance;
   readonly #prefix: string;
   readonly #keys: Keys;
@@ -75,6 +77,7 @@ class RedisAttachment implements Attachment {
       leaseMs,
     );
     this.history = new RedisHistory(keys, broker, scripts);
+    this.receipts = new RedisReceipts(keys, scripts);
   }
 
   async start(): Promise<void> {

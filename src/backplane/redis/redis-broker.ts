@@ -113,20 +113,24 @@ export class RedisBroker implements Broker {
   }
 
   /**
-   * Publishes by a script that also stores the packet; `run` is given the channel's name and the bytes.
-   * Rejects as the script does, and then nothing was delivered here.
+   * Publishes by a script that also stores the packet; `run` is given the channel's name and the bytes, and
+   * says whether it published. Rejects as `run` does, and then nothing was delivered here.
    */
-  async publishStored<T>(
+  async publishStored<T extends { readonly published: boolean }>(
     channel: Channel,
     packet: Packet,
     run: (name: string, bytes: Buffer) => Promise<T>,
-  ): Promise<{ readonly reply: T; readonly publication: Publication }> {
+  ): Promise<{ readonly outcome: T; readonly publication: Publication }> {
     const name = this.#keys.channel(channel);
     const { bytes, sequence, publication } = this.#prepare(channel, name, packet, true);
     try {
-      const reply = await run(name, bytes);
+      const outcome = await run(name, bytes);
+      if (!outcome.published) {
+        this.#outstanding.delete(sequence);
+        return { outcome, publication: { scope: "cluster", localRecipients: 0 } };
+      }
       this.#accepted(sequence);
-      return { reply, publication: await publication };
+      return { outcome, publication: await publication };
     } catch (error) {
       this.#outstanding.delete(sequence);
       throw error;
@@ -142,10 +146,14 @@ export class RedisBroker implements Broker {
       return;
     }
     const { origin, packet } = envelope;
+    // One from a log has its place there, which tells receivers whether they have had it.
+    const linked = packet.type === "message" && packet.link !== undefined;
     if (origin === null) this.#instance.receive(channel, packet);
     else if (origin.incarnation === this.#incarnation) {
-      if (origin.epoch === this.#epoch) this.#returned(origin.sequence, channel, packet);
-    } else if (origin.epoch >= (this.#epochs.get(origin.incarnation) ?? 0)) {
+      const current = linked || origin.epoch === this.#epoch;
+      if (current) this.#returned(origin.sequence, channel, packet);
+    } else if (linked) this.#instance.receive(channel, packet);
+    else if (origin.epoch >= (this.#epochs.get(origin.incarnation) ?? 0)) {
       this.#epochs.set(origin.incarnation, origin.epoch);
       this.#instance.receive(channel, packet);
     }

@@ -2,18 +2,31 @@ import { randomBytes } from "node:crypto";
 import { parsePosition } from "../../history/position.ts";
 import { BackplaneUnavailableError } from "../../protocol/errors.ts";
 import { quote } from "../../protocol/names.ts";
-import type { MessagePacket, Publication } from "../broker.ts";
+import { BEGINNING } from "../../protocol/roomcast-v1.ts";
+import type { MessagePacket } from "../broker.ts";
 import {
-  BEGINNING,
+  type Appended,
   type HistoryEntry,
   type HistoryPage,
   type HistoryPolicy,
   type HistoryStore,
+  IDEMPOTENCY_MS,
+  type LogName,
 } from "../history-store.ts";
 import type { Keys } from "./keys.ts";
 import type { RedisBroker } from "./redis-broker.ts";
 import { defineScript, type Scripts } from "./scripts.ts";
-import { decodePacket } from "./wire.ts";
+import { decodePacket, LINK_MARK } from "./wire.ts";
+
+/** What the scripts below begin with: where a log ends. The newest entry tells where the key is lost. */
+const END = `
+local function endOfLog()
+  local position = redis.call('GET', KEYS[2])
+  if position then return position end
+  local newest = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
+  return newest and (newest[1] .. '~' .. (newest[2][4] or '')) or '0'
+end
+`;
 
 /**
  * Stores a message with its predecessor's position and publishes it. The end of the log is a key of its
@@ -22,30 +35,59 @@ import { decodePacket } from "./wire.ts";
  * A position is `<stream id>~<nonce>`: the nonce tells an entry from one that a rolled-back Redis gave
  * the same id. If the channel may not be published to, the entry is stored all the same.
  */
-const APPEND = defineScript(`
--- KEYS: log, log end
--- ARGV: packet, nonce, max length, log's ttl (ms), end's ttl (ms), channel, command that publishes
-local prev = redis.call('GET', KEYS[2])
-if not prev then
-  local newest = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
-  prev = newest and (newest[1] .. '~' .. (newest[2][4] or '')) or '0'
+const APPEND = defineScript(`${END}
+-- KEYS: log, log end, and the idempotency key if there is one
+-- ARGV: packet, nonce, max length, log's ttl (ms), end's ttl (ms), channel,
+--       command that publishes, link mark, idempotency window (ms)
+if KEYS[3] then
+  local first = redis.call('GET', KEYS[3])
+  if first then return {first, 0} end
 end
+local prev = endOfLog()
 local id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[3], '*', 'prev', prev, 'nonce', ARGV[2], 'packet', ARGV[1])
 local position = id .. '~' .. ARGV[2]
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
 redis.call('SET', KEYS[2], position, 'PX', ARGV[5])
-redis.pcall(ARGV[7], ARGV[6], ARGV[1])
-return position
+if KEYS[3] then redis.call('SET', KEYS[3], position, 'PX', ARGV[9]) end
+redis.pcall(ARGV[7], ARGV[6], ARGV[8] .. position .. ' ' .. prev .. '\\n' .. ARGV[1])
+return {position, 1}
 `);
 
-/** At most so many entries after a position. */
-const READ = defineScript(`
--- KEYS: log
+/** At most so many entries after a position, and where the log ends. */
+const READ = defineScript(`${END}
+-- KEYS: log, log end
 -- ARGV: from (exclusive, or -), count
-return redis.call('XRANGE', KEYS[1], ARGV[1], '+', 'COUNT', ARGV[2])
+return {endOfLog(), redis.call('XRANGE', KEYS[1], ARGV[1], '+', 'COUNT', ARGV[2])}
 `);
 
-/** How much longer than its log the end of a log is kept. */
+/** The newest entries, newest first, and where the log ends. */
+const TAIL = defineScript(`${END}
+-- KEYS: log, log end
+-- ARGV: limit, bytes
+local limit, bytes = tonumber(ARGV[1]), tonumber(ARGV[2])
+local entries, size, before = {}, 0, '+'
+while #entries < limit and size < bytes do
+  local page = redis.call('XREVRANGE', KEYS[1], before, '-', 'COUNT', math.min(limit - #entries, 32))
+  if #page == 0 then break end
+  for _, entry in ipairs(page) do
+    if size >= bytes then break end
+    entries[#entries + 1] = entry
+    size = size + #(entry[2][6] or '')
+    before = '(' .. entry[1]
+  end
+end
+return {endOfLog(), entries}
+`);
+
+/** Where the log ends; somebody listens, so that is remembered for longer. */
+const RENEW_END = defineScript(`${END}
+-- KEYS: log, log end
+-- ARGV: end's ttl (ms)
+redis.call('PEXPIRE', KEYS[2], ARGV[1])
+return endOfLog()
+`);
+
+/** How many times longer than its log the end of a log is kept. */
 const END_OUTLIVES = 2;
 
 export class RedisHistory implements HistoryStore {
@@ -60,41 +102,82 @@ export class RedisHistory implements HistoryStore {
   }
 
   async append(
-    room: string,
+    log: LogName,
     packet: MessagePacket,
     policy: HistoryPolicy,
-  ): Promise<Publication & { readonly id: string }> {
-    const keys = [this.#keys.log(room), this.#keys.logEnd(room)];
+    idempotencyKey: string | null = null,
+  ): Promise<Appended> {
+    const keys = this.#keysOf(log);
+    if (idempotencyKey !== null) keys.push(this.#keys.idempotency(log, idempotencyKey));
     const { publishCommand } = this.#keys;
     const nonce = randomBytes(6).toString("base64url");
-    const { maxLength, ttlMs } = policy;
+    const { maxLength, ttlMs, minReplicas = 0 } = policy;
     const limits = [maxLength, ttlMs, ttlMs * END_OUTLIVES].map(String);
-    const { reply, publication } = await this.#broker.publishStored(
-      `room:${room}`,
+    const { outcome, publication } = await this.#broker.publishStored(
+      log,
       packet,
-      (channel, bytes) =>
-        this.#scripts.run(APPEND, keys, [bytes, nonce, ...limits, channel, publishCommand]),
+      async (channel, bytes) => {
+        const published = [channel, publishCommand, LINK_MARK, String(IDEMPOTENCY_MS)];
+        const args = [bytes, nonce, ...limits, ...published];
+        return toOutcome(await this.#scripts.runReplicated(APPEND, keys, args, minReplicas));
+      },
     );
-    if (typeof reply !== "string") {
-      throw new BackplaneUnavailableError("Redis gave an answer nobody understands.", "unknown");
-    }
-    return { ...publication, id: reply };
+    return { ...publication, id: outcome.id };
   }
 
-  async read(room: string, since: string, limit: number): Promise<HistoryPage> {
+  async read(log: LogName, since: string, limit: number): Promise<HistoryPage> {
     const position = parsePosition(since);
     if (position === null) throw new RangeError(`since is ${quote(since)}, which is no position.`);
     const from = since === BEGINNING ? "-" : `(${position.ms}-${position.sequence}`;
-    const reply = await this.#scripts.runForBytes(
-      READ,
-      [this.#keys.log(room)],
-      [from, String(limit + 1)],
-    );
-    const rows = Array.isArray(reply) ? reply : [];
+    const args = [from, String(limit + 1)];
+    const reply = await this.#scripts.runForBytes(READ, this.#keysOf(log), args);
+    const { rows, end } = toRows(reply);
     const entries = rows.slice(0, limit).flatMap((row) => toEntry(row) ?? []);
     const last = entries.at(-1);
-    return { entries, ...(rows.length > limit && last !== undefined ? { next: last.id } : {}) };
+    const next = rows.length > limit && last !== undefined ? { next: last.id } : {};
+    return { entries, end, ...next };
   }
+
+  async tail(log: LogName, limit: number, maxBytes: number): Promise<HistoryPage> {
+    const args = [String(limit), String(maxBytes)];
+    const reply = await this.#scripts.runForBytes(TAIL, this.#keysOf(log), args);
+    const { rows, end } = toRows(reply);
+    return { entries: rows.flatMap((row) => toEntry(row) ?? []).reverse(), end };
+  }
+
+  async follow(log: LogName, policy: HistoryPolicy): Promise<string | null> {
+    let end: string | null = null;
+    try {
+      // Before subscribing, so that nothing falls between the two.
+      end = await this.end(log, policy);
+    } catch (error) {
+      if (!(error instanceof BackplaneUnavailableError)) throw error;
+    } finally {
+      await this.#broker.subscribe(log);
+    }
+    return end;
+  }
+
+  async end(log: LogName, { ttlMs }: HistoryPolicy): Promise<string> {
+    const args = [String(ttlMs * END_OUTLIVES)];
+    const reply = await this.#scripts.run(RENEW_END, this.#keysOf(log), args);
+    return typeof reply === "string" ? reply : BEGINNING;
+  }
+
+  #keysOf(log: LogName): string[] {
+    return [this.#keys.log(log), this.#keys.logEnd(log)];
+  }
+}
+
+function toOutcome(reply: unknown): { id: string; published: boolean } {
+  const [id, published] = Array.isArray(reply) ? reply : [];
+  if (typeof id === "string") return { id, published: published === 1 };
+  throw new BackplaneUnavailableError("Redis gave an answer nobody understands.", "unknown");
+}
+
+function toRows(reply: unknown): { rows: readonly unknown[]; end: string } {
+  const [end, rows] = Array.isArray(reply) ? reply : [];
+  return { rows: Array.isArray(rows) ? rows : [], end: end === undefined ? BEGINNING : `${end}` };
 }
 
 /** An entry as the script wrote it; null for one that somebody else did. */
@@ -104,5 +187,6 @@ function toEntry(row: unknown): HistoryEntry | null {
   if (prev === undefined || nonce === undefined || bytes === undefined) return null;
   const packet = decodePacket(bytes)?.packet;
   if (packet?.type !== "message") return null;
-  return { id: `${id}~${nonce}`, prev: prev.toString(), payload: packet.message };
+  const { message, except } = packet;
+  return { id: `${id}~${nonce}`, prev: prev.toString(), message, except };
 }

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { setTimeout as wait } from "node:timers/promises";
 import { ErrorReply, RESP_TYPES } from "@redis/client";
 import { BackplaneUnavailableError } from "../../protocol/errors.ts";
 import type { Client } from "./connection.ts";
@@ -55,6 +56,24 @@ export class Scripts {
     return this.#run(script, keys, args, AS_BYTES);
   }
 
+  /**
+   * `run`, for a script that writes what `replicas` replicas are to have as well.
+   *
+   * @throws BackplaneUnavailableError ("unknown") if they do not have it within a second.
+   */
+  runReplicated(
+    script: Script,
+    keys: readonly string[],
+    args: readonly (string | Buffer)[],
+    replicas: number,
+  ): Promise<unknown> {
+    return this.#call(keys[0] ?? "", async (client) => {
+      const reply = await evaluate(client, script, keys, args, {});
+      if (replicas > 0) await replicated(client, replicas);
+      return reply;
+    });
+  }
+
   /** Sends one command that needs no script; its first argument is a key. Rejects as `run` does. */
   command([name, key, ...args]: readonly [string, string, ...string[]]): Promise<unknown> {
     return this.#call(key, (client) => client.sendCommand([name, key, ...args]));
@@ -64,15 +83,9 @@ export class Scripts {
     script: Script,
     keys: readonly string[],
     args: readonly (string | Buffer)[],
-    options: typeof AS_BYTES | Record<string, never>,
+    options: ReplyOptions,
   ): Promise<unknown> {
-    const rest = [String(keys.length), ...keys, ...args];
-    return this.#call(keys[0] ?? "", (client) =>
-      client.sendCommand(["EVALSHA", script.sha, ...rest], options).catch((error) => {
-        if (!isReply(error, "NOSCRIPT")) throw error;
-        return client.sendCommand(["EVAL", script.lua, ...rest], options);
-      }),
-    );
+    return this.#call(keys[0] ?? "", (client) => evaluate(client, script, keys, args, options));
   }
 
   async #call(key: string, send: (client: Client) => Promise<unknown>): Promise<unknown> {
@@ -106,6 +119,40 @@ export class SlotInMotionError extends BackplaneUnavailableError {
 }
 
 const AS_BYTES = { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } };
+type ReplyOptions = typeof AS_BYTES | Record<string, never>;
+
+function evaluate(
+  client: Client,
+  script: Script,
+  keys: readonly string[],
+  args: readonly (string | Buffer)[],
+  options: ReplyOptions,
+): Promise<unknown> {
+  const rest = [String(keys.length), ...keys, ...args];
+  return client.sendCommand(["EVALSHA", script.sha, ...rest], options).catch((error) => {
+    if (!isReply(error, "NOSCRIPT")) throw error;
+    return client.sendCommand(["EVAL", script.lua, ...rest], options);
+  });
+}
+
+/** How long replicas may take, how long one question may hold up the connection, and the pause between two; in milliseconds. */
+const REPLICAS_DEADLINE_MS = 1000;
+const WAIT_MS = 2;
+const PAUSE_MS = 20;
+
+/** Resolves when so many replicas have everything this connection has written. Asks often and briefly: `WAIT` holds up whatever comes after it. */
+async function replicated(client: Client, replicas: number): Promise<void> {
+  const deadline = performance.now() + REPLICAS_DEADLINE_MS;
+  for (;;) {
+    const have = Number(await client.sendCommand(["WAIT", String(replicas), String(WAIT_MS)]));
+    if (have >= replicas) return;
+    if (performance.now() >= deadline) {
+      const message = `${have} of ${replicas} replicas have the message.`;
+      throw new BackplaneUnavailableError(message, "unknown");
+    }
+    await wait(PAUSE_MS);
+  }
+}
 
 /** Waits for Redis no longer than any call may take. Rejects as `Scripts.run` does. */
 export async function inTime<T>(call: Promise<T>): Promise<T> {

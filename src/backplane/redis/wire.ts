@@ -1,4 +1,5 @@
 import { isUtf8 } from "node:buffer";
+import { parsePosition } from "../../history/position.ts";
 import { EncodedMessage } from "../../protocol/encoded-message.ts";
 import type { Exclusion, Packet } from "../broker.ts";
 
@@ -9,6 +10,13 @@ import type { Exclusion, Packet } from "../broker.ts";
  */
 const MARK = Buffer.from([0x00, 0x52, 0x43, 0x01]);
 const HEADER_START = MARK.length + 2;
+
+/**
+ * What a packet that was stored begins with when it is published: this mark, its position and its
+ * predecessor's, and a line feed; then the packet as it is in the log.
+ */
+export const LINK_MARK: Buffer = Buffer.from([0x00, 0x52, 0x43, 0x02]);
+const LINE_FEED = 0x0a;
 
 /** Where a packet comes from, so that its sender knows its own and receivers know the outdated. */
 export interface Origin {
@@ -52,6 +60,7 @@ export function encodePacket(origin: Origin, packet: Packet): Buffer {
 
 /** What arrived on a channel; null for garbage. Never throws. */
 export function decodePacket(bytes: Buffer): Envelope | null {
+  if (bytes.subarray(0, LINK_MARK.length).equals(LINK_MARK)) return decodeLinked(bytes);
   if (!bytes.subarray(0, MARK.length).equals(MARK)) {
     if (!isUtf8(bytes)) return null;
     const message = new EncodedMessage({ data: bytes, binary: false });
@@ -64,6 +73,16 @@ export function decodePacket(bytes: Buffer): Envelope | null {
   } catch {
     return null;
   }
+}
+
+function decodeLinked(bytes: Buffer): Envelope | null {
+  const end = bytes.indexOf(LINE_FEED);
+  const [id, prev] = bytes.toString("latin1", LINK_MARK.length, end).split(" ");
+  if (id === undefined || prev === undefined) return null;
+  if (parsePosition(id) === null || parsePosition(prev) === null) return null;
+  const envelope = decodePacket(bytes.subarray(end + 1));
+  if (envelope?.packet.type !== "message" || envelope.origin === null) return null;
+  return { origin: envelope.origin, packet: { ...envelope.packet, link: { id, prev } } };
 }
 
 const NOTHING = Buffer.alloc(0);

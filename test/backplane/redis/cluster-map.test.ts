@@ -15,7 +15,7 @@ test("whatever belongs to one room or user lies in one bucket, whose tag is in e
   const bucket = keys.bucketFor("room:lobby");
   expect(bucket).toBe(keySlot("room:lobby") % 256);
   expect(keys.channel("room:lobby")).toBe(`ws:{${bucket}}:room:lobby`);
-  expect(keys.log("lobby")).toBe(`ws:{${bucket}}:log:lobby`);
+  expect(keys.log("room:lobby")).toBe(`ws:{${bucket}}:log:room:lobby`);
   expect(keys.channelOf(keys.channel("room:lobby"))).toBe("room:lobby");
   expect(keys.bucketOf(keys.channel("room:lobby"))).toBe(bucket);
   const alone = new Keys("ws:");
