@@ -1,6 +1,7 @@
 import type { Backplane } from "../backplane/backplane.ts";
 import { BROKER } from "./broker-contract.ts";
 import { type ContractCase, toContract } from "./contract.ts";
+import { HISTORY } from "./history-contract.ts";
 import { PRESENCE } from "./presence-contract.ts";
 
 /**
@@ -14,5 +15,9 @@ import { PRESENCE } from "./presence-contract.ts";
 export function backplaneContract(
   make: () => Backplane | Promise<Backplane>,
 ): readonly ContractCase[] {
-  return [...toContract("broker", BROKER, make), ...toContract("presence", PRESENCE, make)];
+  return [
+    ...toContract("broker", BROKER, make),
+    ...toContract("presence", PRESENCE, make),
+    ...toContract("history", HISTORY, make),
+  ];
 }

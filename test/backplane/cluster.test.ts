@@ -3,7 +3,6 @@ import type { Attachment } from "../../src/backplane/backplane.ts";
 import { keySlot } from "../../src/backplane/redis/key-slot.ts";
 import { redisBackplane } from "../../src/backplane/redis/redis-backplane.ts";
 import { EncodedMessage } from "../../src/protocol/encoded-message.ts";
-import { testHistoryStore } from "../contracts/history-store.ts";
 import { useDisposals } from "../support/disposals.ts";
 import { Recorder } from "../support/recorder.ts";
 import { type RedisCluster, startRedisCluster } from "../support/redis-cluster.ts";
@@ -30,12 +29,6 @@ function freshCluster(): (id: string) => Promise<Attachment & { recorder: Record
     return Object.assign(attachment, { recorder });
   };
 }
-
-testHistoryStore("Redis Cluster", async () => {
-  const { broker, history, recorder } = await freshCluster()("a");
-  await broker.subscribe("room:a");
-  return { history, received: recorder.received };
-});
 
 function message(text: string): { type: "message"; message: EncodedMessage; except: null } {
   return { type: "message", message: EncodedMessage.from(text), except: null };
