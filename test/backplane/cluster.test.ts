@@ -113,6 +113,34 @@ test("a node of a Cluster that is named by url alone is refused, and so is a Red
   expect(recorder.troubles.join()).toContain("no node of a Cluster: name it with the option url");
 });
 
+test("the permissions that are named suffice, and without that for CLUSTER SLOTS the error names it", async () => {
+  const prefix = `test-${++uses}:`;
+  const rights = "+@read +@write +@pubsub +@scripting +@connection +info +time";
+  const setUser = async (...more: string[]): Promise<void> => {
+    const rules = ["on", ">pw", `~${prefix}*`, `&${prefix}*`, ...rights.split(" "), ...more];
+    for (const { client } of redis.primaries) {
+      await client.sendCommand(["ACL", "SETUSER", "app", "reset", ...rules]);
+    }
+  };
+  const cluster = redis.primaries.map(({ server }) => `redis://app:pw@127.0.0.1:${server.port}`);
+  const recorder = new Recorder("a");
+  const attachment = redisBackplane({ cluster, prefix }).attach(recorder);
+  onDispose(() => attachment.stop());
+  await setUser();
+  await attachment.start();
+  expect(recorder.troubles.join()).toMatch(/lacks a permission: NOPERM .*\+cluster\|slots/);
+  await setUser("+cluster|slots");
+  await recorder.until(() => recorder.statuses.includes("connected"));
+  await attachment.presence.online("alice", { connectedAt: 1, metadata: {} });
+  await attachment.presence.enter("room", "alice");
+  await attachment.broker.subscribe("room:x");
+  expect(await attachment.broker.publish("room:x", message("x"))).toMatchObject({
+    scope: "cluster",
+  });
+  expect(await attachment.presence.onlineCount()).toBe(1);
+  expect(recorder.troubles).toHaveLength(1);
+});
+
 test("no nodes, or other options beside them, are a TypeError", () => {
   const cluster = ["redis://127.0.0.1:7000"];
   expect(() => redisBackplane({ cluster: [] })).toThrow(TypeError);
