@@ -42,6 +42,7 @@ export {
   ConnectionClosedError,
   ConnectionFailedError,
   MessageTooLargeError,
+  QueueFullError,
   WebSocketError,
   type WebSocketErrorOptions,
 } from "./protocol/errors.ts";
@@ -91,3 +92,12 @@ export type { RouteOptions } from "./server/route.ts";
 export type { Params } from "./server/route-path.ts";
 export { WebSocketRouter, type WebSocketRouterOptions } from "./server/router.ts";
 export type { StopOptions } from "./server/shutdown.ts";
+export type { ProcessOptions, TaskQueueOptions } from "./tasks/queue-options.ts";
+export type { TaskCounters, TaskEvent, TaskQueueEvents } from "./tasks/task-events.ts";
+export {
+  type DeadTask,
+  type TaskContext,
+  type TaskHandler,
+  TaskQueue,
+  type TaskQueueStats,
+} from "./tasks/task-queue.ts";

@@ -2,6 +2,7 @@ import type { Broker, BrokerStatus, Channel, Packet } from "./broker.ts";
 import type { HistoryStore } from "./history-store.ts";
 import type { PresenceStore, Transition } from "./presence-store.ts";
 import type { ReceiptStore } from "./receipt-store.ts";
+import type { TaskObserver, TaskStore, TaskTerms } from "./task-store.ts";
 
 /**
  * What carries messages and shared state between instances. All instances that are attached to the
@@ -10,6 +11,9 @@ import type { ReceiptStore } from "./receipt-store.ts";
 export interface Backplane {
   /** Makes an instance part of the cluster once its attachment is started. Does no I/O. */
   attach(instance: Instance): Attachment;
+
+  /** Opens a task queue. Does no I/O before it is used; needs no attached instance. */
+  tasks(terms: TaskTerms, observer: TaskObserver): TaskStore;
 }
 
 /** An instance, as its backplane sees it. */

@@ -10,13 +10,34 @@ export type Flags = Readonly<Record<string, string | boolean | undefined>>;
  *
  * @throws ConfigurationError for one the command does not have.
  */
-export function parseFlags(
+export function parseFlags(command: string, args: readonly string[], options: FlagOptions): Flags {
+  return parse(command, args, options, false).flags;
+}
+
+/**
+ * The same for a command that takes words besides flags.
+ *
+ * @throws ConfigurationError for a flag the command does not have.
+ */
+export function parseFlagsAndWords(
   command: string,
   args: readonly string[],
-  options: Readonly<Record<string, { readonly type: "string" | "boolean" }>>,
-): Flags {
+  options: FlagOptions,
+): { readonly flags: Flags; readonly words: readonly string[] } {
+  return parse(command, args, options, true);
+}
+
+type FlagOptions = Readonly<Record<string, { readonly type: "string" | "boolean" }>>;
+
+function parse(
+  command: string,
+  args: readonly string[],
+  options: FlagOptions,
+  allowPositionals: boolean,
+): { readonly flags: Flags; readonly words: readonly string[] } {
   try {
-    return parseArgs({ args: [...args], options }).values;
+    const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals });
+    return { flags: values, words: positionals };
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new ConfigurationError(`${why} See roomcast ${command} --help.`, { cause });

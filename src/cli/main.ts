@@ -2,12 +2,14 @@
 import { readFileSync } from "node:fs";
 import { ConfigurationError } from "../protocol/errors.ts";
 import { SERVE_HELP, serve } from "./serve.ts";
+import { TASKS_HELP, tasks } from "./tasks.ts";
 import { TOKEN_HELP, token } from "./token.ts";
 
 const HELP = `Usage: roomcast <command> [options]
 
 Commands:
   serve      Run a ready-made WebSocket server with a chat page
+  tasks      Show a task queue and its dead letters, retry or discard them
   token      Make a token to try it out with
 
 Options:
@@ -23,6 +25,7 @@ interface Command {
 
 const COMMANDS: ReadonlyMap<string, Command> = new Map([
   ["serve", { help: SERVE_HELP, run: serve }],
+  ["tasks", { help: TASKS_HELP, run: tasks }],
   ["token", { help: TOKEN_HELP, run: token }],
 ]);
 

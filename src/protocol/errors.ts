@@ -85,6 +85,20 @@ export class BackplaneUnavailableError extends WebSocketError {
   }
 }
 
+/** A task queue holds as many tasks as it may; this one was not added. */
+export class QueueFullError extends WebSocketError {
+  /** How many tasks the queue may hold that are not done. */
+  readonly limit: number;
+
+  constructor(queue: string, limit: number, options: WebSocketErrorOptions = {}) {
+    super(`The queue ${queue} holds ${limit} tasks, as many as it may.`, {
+      code: "queue_full",
+      ...options,
+    });
+    this.limit = limit;
+  }
+}
+
 /** A setting is not understood or out of range; the message names it, its value and what is allowed. */
 export class ConfigurationError extends WebSocketError {
   constructor(message: string, options: WebSocketErrorOptions = {}) {

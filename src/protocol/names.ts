@@ -1,7 +1,7 @@
 const MAX_NAME_BYTES = 256;
 
 /** What a name stands for; used in error messages. */
-export type NameKind = "room" | "user" | "connection id" | "instance id" | "topic";
+export type NameKind = "room" | "user" | "connection id" | "instance id" | "topic" | "queue";
 
 /**
  * Whether `value` may name a room, a user, a connection or an instance: 1 to 256 bytes of UTF-8 with

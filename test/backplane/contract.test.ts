@@ -34,8 +34,9 @@ describe.each(Object.entries(BACKPLANES))("the backplane on %s", (_name, make) =
 
 test("a backplane that breaks its word fails the cases that are about it, and only those", async () => {
   const forgetful = (): Backplane => {
-    const { attach } = memoryBackplane();
+    const { attach, tasks } = memoryBackplane();
     return {
+      tasks,
       attach: (instance) => {
         const attachment = attach(instance);
         const { presence } = attachment;

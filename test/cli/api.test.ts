@@ -72,6 +72,7 @@ describe("the HTTP API", () => {
     expect((await call("POST", "/api/broadcast", { data: null })).body).toEqual({
       scope: "cluster",
       localRecipients: 2,
+      id: expect.any(String),
     });
     expect(await bob.nextOfType("message")).toEqual({ type: "message", data: null });
 

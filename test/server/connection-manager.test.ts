@@ -527,6 +527,7 @@ describe("connect", () => {
   test("goes on where a backplane cannot count a user's connections, and says so", async () => {
     const real = memoryBackplane();
     const backplane: Backplane = {
+      ...real,
       attach: (instance) => {
         const attachment = real.attach(instance);
         attachment.presence.reserve = () => Promise.reject(new Error("no count"));

@@ -10,6 +10,8 @@ export interface RedisServer {
   readonly url: string;
   readonly port: number;
   readonly pid: number;
+  /** Where its data lies. */
+  readonly folder: string;
   /** Ends it like a crash (SIGKILL) and waits until it is gone. */
   kill(): Promise<void>;
   /** Freezes it (SIGSTOP): connections stay open and nothing answers. */
@@ -42,6 +44,7 @@ export async function startRedisServer(options: RedisServerOptions = {}): Promis
     url: `redis://127.0.0.1:${port}`,
     port,
     pid: child.pid ?? 0,
+    folder: dir,
     kill: () => end(child, "SIGKILL"),
     stop: () => void child.kill("SIGSTOP"),
     cont: () => void child.kill("SIGCONT"),

@@ -3,6 +3,7 @@ import { MemoryBroker, MemoryChannels } from "./memory-broker.ts";
 import { MemoryHistory, MemoryLogs } from "./memory-history.ts";
 import { MemoryPresence, MemoryPresenceTable } from "./memory-presence.ts";
 import { MemoryReceipts } from "./memory-receipts.ts";
+import { MemoryQueue, MemoryTasks } from "./memory-tasks.ts";
 
 /**
  * A backplane within this process. Managers that share one behave as a cluster, with the same
@@ -13,6 +14,7 @@ export function memoryBackplane(): Backplane {
   const table = new MemoryPresenceTable();
   const logs = new MemoryLogs();
   const receipts = new MemoryReceipts();
+  const queues = new Map<string, MemoryQueue>();
   return {
     attach: (instance: Instance): Attachment => {
       const broker = new MemoryBroker(channels, instance);
@@ -25,6 +27,11 @@ export function memoryBackplane(): Backplane {
         start: async () => {},
         stop: async () => broker.close(),
       };
+    },
+    tasks: (terms, observer) => {
+      const queue = queues.get(terms.queue) ?? new MemoryQueue();
+      queues.set(terms.queue, queue);
+      return new MemoryTasks(queue, terms, observer);
     },
   };
 }

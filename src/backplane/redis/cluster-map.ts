@@ -1,5 +1,7 @@
 import type { Address, ClientFactory } from "./client-factory.ts";
+import type { Client } from "./connection.ts";
 import { keySlot } from "./key-slot.ts";
+import type { Keys } from "./keys.ts";
 
 /** How long a node may take to tell, in milliseconds. */
 const DEADLINE_MS = 1500;
@@ -8,6 +10,38 @@ const DEADLINE_MS = 1500;
 export interface Primary {
   readonly address: Address;
   readonly buckets: readonly number[];
+}
+
+/** Makes clients of the one server there is, or of the node of a Cluster that holds a bucket at the time. */
+export function clientsFor(
+  clients: ClientFactory,
+  keys: Keys,
+  bucket: number,
+): () => Promise<Client> {
+  const { seeds } = clients;
+  return seeds === null
+    ? () => clients.make()
+    : async () => clients.make(await findHolder(clients, seeds, keys.buckets.length, bucket));
+}
+
+/** Rejects with why the last node could not tell. */
+async function findHolder(
+  clients: ClientFactory,
+  seeds: readonly Address[],
+  buckets: number,
+  bucket: number,
+): Promise<Address> {
+  let failure: unknown = new Error(`Nobody in the Redis Cluster holds bucket ${bucket}.`);
+  for (const node of seeds) {
+    try {
+      const primaries = await readMap(clients, node, buckets);
+      const holder = primaries.find((primary) => primary.buckets.includes(bucket));
+      if (holder !== undefined) return holder.address;
+    } catch (error) {
+      failure = error;
+    }
+  }
+  throw failure;
 }
 
 /**

@@ -7,7 +7,7 @@ import { keySlot } from "./key-slot.ts";
 export const CLUSTER_BUCKETS = 256;
 
 /** Whatever has keys and channels of its own. */
-type Entity = Channel | `connection:${string}` | `receipt:${string}`;
+type Entity = Channel | `connection:${string}` | `receipt:${string}` | `tasks:${string}`;
 
 /**
  * Every name of a key or channel is made here, or in the `BucketKeys` of a bucket.
@@ -65,22 +65,22 @@ export class Keys {
 
   /** A log, which has the name of its channel: a stream. */
   log(log: LogName): string {
-    return `${this.#in(log)}log:${log}`;
+    return `${this.prefixOf(log)}log:${log}`;
   }
 
   /** The position of the newest entry of that log. It outlives the log. */
   logEnd(log: LogName): string {
-    return `${this.#in(log)}log-end:${log}`;
+    return `${this.prefixOf(log)}log-end:${log}`;
   }
 
   /** The position of the message of a log that had an idempotency key first. */
   idempotency(log: LogName, key: string): string {
-    return `${this.#in(log)}idempotency:${log} ${key}`;
+    return `${this.prefixOf(log)}idempotency:${log} ${key}`;
   }
 
   /** What is known of one message of a client; the name is a digest. */
   receipt(digest: string): string {
-    return `${this.#in(`receipt:${digest}`)}receipt:${digest}`;
+    return `${this.prefixOf(`receipt:${digest}`)}receipt:${digest}`;
   }
 
   /** How many buckets there are, as whoever came first has stored it. */
@@ -88,7 +88,8 @@ export class Keys {
     return `${this.#prefixes[0]}buckets`;
   }
 
-  #in(entity: Entity): string {
+  /** What the keys of an entity begin with. */
+  prefixOf(entity: Entity): string {
     return this.#prefixes[this.bucketFor(entity)] ?? "";
   }
 }

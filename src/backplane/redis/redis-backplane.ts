@@ -9,6 +9,7 @@ import { RedisLink } from "./link.ts";
 import { RedisHistory } from "./redis-history.ts";
 import { RedisPresence } from "./redis-presence.ts";
 import { RedisReceipts } from "./redis-receipts.ts";
+import { RedisTasks } from "./redis-tasks.ts";
 import { checkBuckets, checkServer, explain } from "./start-checks.ts";
 
 export interface RedisBackplaneOptions extends RedisLocation {
@@ -37,7 +38,15 @@ export function redisBackplane(options: RedisBackplaneOptions = {}): Backplane {
   return {
     attach: (instance: Instance): Attachment =>
       new RedisAttachment(instance, options, prefix, leaseMs),
+    tasks: (terms, observer) => {
+      const clients = clientFactory(options, terms.consumer);
+      return new RedisTasks(clients, prefix, keysFor(options, prefix), terms, observer);
+    },
   };
+}
+
+function keysFor({ cluster }: RedisLocation, prefix: string): Keys {
+  return new Keys(prefix, cluster && CLUSTER_BUCKETS);
 }
 
 /** One instance's part in a cluster on Redis. */
@@ -60,7 +69,7 @@ class RedisAttachment implements Attachment {
   constructor(instance: Instance, location: RedisLocation, prefix: string, leaseMs: number) {
     this.#instance = instance;
     this.#prefix = prefix;
-    const keys = new Keys(prefix, location.cluster && CLUSTER_BUCKETS);
+    const keys = keysFor(location, prefix);
     this.#keys = keys;
     const sender = randomBytes(9).toString("base64url");
     this.#link = new RedisLink(clientFactory(location, instance.id), keys, instance, sender, {

@@ -98,7 +98,7 @@ export class Scripts {
     } catch (error) {
       if (!isReply(error)) throw error;
       if (IN_MOTION.test(error.message)) throw new SlotInMotionError({ cause: error });
-      if (!MISROUTED.test(error.message)) throw error;
+      if (!isMisrouted(error)) throw error;
       this.#misrouted(key, error);
       const message = "Another Redis server holds this by now.";
       throw new BackplaneUnavailableError(message, "not-stored", { cause: error });
@@ -173,6 +173,11 @@ export async function inTime<T>(call: Promise<T>): Promise<T> {
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** Whether a server has answered that it is not the one to ask (any more). */
+export function isMisrouted(error: unknown): error is ErrorReply {
+  return isReply(error) && MISROUTED.test(error.message);
 }
 
 /** Whether Redis itself answered with an error (that begins with `code`). */
