@@ -41,7 +41,7 @@ export class Changes {
     };
     const ends = await Promise.all(channels.map((channel) => this.#listen(channel, take)));
     this.#watchers.add(watcher);
-    this.#compareIn(this.#compareEveryMs);
+    if (this.#timer === null) this.#compareIn(this.#compareEveryMs);
     return () => {
       for (const end of ends) end();
       this.#watchers.delete(watcher);

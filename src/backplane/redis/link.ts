@@ -5,7 +5,7 @@ import type { Client } from "./connection.ts";
 import { Interest } from "./interest.ts";
 import type { Keys } from "./keys.ts";
 import { RedisBroker, type Transport } from "./redis-broker.ts";
-import { isReply, Scripts } from "./scripts.ts";
+import { Scripts } from "./scripts.ts";
 import type { Servers } from "./servers.ts";
 import type { Shard } from "./shard.ts";
 import { SingleServer } from "./single-server.ts";
@@ -61,7 +61,8 @@ export class RedisLink implements Transport {
         : new ClusterServers(clients, keys, canary, shardEvents);
     this.scripts = new Scripts(
       (key) => this.#servers.of(key)?.client ?? null,
-      (key, error) => this.#servers.misrouted(key, error),
+      // Whoever is to be asked is found by a new connection.
+      (key, answer) => this.#servers.of(key)?.rebuild(answer),
     );
   }
 
@@ -119,8 +120,7 @@ export class RedisLink implements Transport {
   }
 
   failed(channel: string, reason: Error): void {
-    if (isReply(reason, "MOVED")) this.#servers.misrouted(channel, reason);
-    else this.#servers.of(channel)?.rebuild(reason);
+    this.#servers.of(channel)?.rebuild(reason);
   }
 
   #receive(message: Buffer, channel: string): void {

@@ -182,11 +182,6 @@ export class RedisBroker implements Broker {
     this.transportChanged();
   }
 
-  /** Forgets senders other than those that are alive. */
-  forgetSenders(alive: ReadonlySet<string>): void {
-    for (const sender of this.#epochs.keys()) if (!alive.has(sender)) this.#epochs.delete(sender);
-  }
-
   #prepare(
     channel: Channel,
     name: string,
