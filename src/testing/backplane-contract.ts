@@ -1,8 +1,10 @@
 import type { Backplane } from "../backplane/backplane.ts";
 import { BROKER } from "./broker-contract.ts";
 import { type ContractCase, toContract } from "./contract.ts";
+import { DEAD_LETTERS } from "./dead-letter-contract.ts";
 import { HISTORY } from "./history-contract.ts";
 import { PRESENCE } from "./presence-contract.ts";
+import { TASKS } from "./task-contract.ts";
 
 /**
  * Everything a backplane must do, as a list of cases for any test framework:
@@ -19,5 +21,7 @@ export function backplaneContract(
     ...toContract("broker", BROKER, make),
     ...toContract("presence", PRESENCE, make),
     ...toContract("history", HISTORY, make),
+    ...toContract("tasks", TASKS, make),
+    ...toContract("dead letters", DEAD_LETTERS, make),
   ];
 }
