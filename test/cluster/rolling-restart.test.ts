@@ -15,6 +15,7 @@ const onDispose = useDisposals();
 const ROOM = "load";
 const CLIENTS = 1000;
 const MESSAGES_PER_SECOND = 100;
+const BURST = 5;
 const PATIENTLY = { timeout: 100_000 };
 const rooms = { [ROOM]: { history: {} } };
 
@@ -41,8 +42,9 @@ class Publisher {
   async #run(): Promise<void> {
     const began = performance.now();
     const sends: Promise<void>[] = [];
-    for (let n = 0; this.#running; n++) {
-      sends.push(this.#send(String(n)));
+    // In bursts, as a busy application does.
+    for (let n = 0; this.#running; ) {
+      for (let i = 0; i < BURST; i++) sends.push(this.#send(String(n++)));
       await wait(Math.max(0, began + (n * 1000) / MESSAGES_PER_SECOND - performance.now()));
     }
     await Promise.all(sends);

@@ -10,10 +10,13 @@ export interface TcpProxy {
   blackHole(): void;
   /** Works again; what the black hole swallowed stays lost. */
   restore(): void;
+  /** Cuts every connection; new ones go to another port. */
+  retarget(port: number): void;
   dispose(): Promise<void>;
 }
 
-export async function startTcpProxy(target: number): Promise<TcpProxy> {
+export async function startTcpProxy(port: number): Promise<TcpProxy> {
+  let target = port;
   let mode: "open" | "cut" | "hole" = "open";
   const sockets = new Set<Socket>();
   const server: Server = createServer((client) => {
@@ -53,6 +56,10 @@ export async function startTcpProxy(target: number): Promise<TcpProxy> {
     },
     restore: () => {
       mode = "open";
+    },
+    retarget: (other) => {
+      target = other;
+      cutAll();
     },
     dispose: async () => {
       cutAll();
