@@ -52,8 +52,10 @@ async function makeManager({
   messagesPerSecond,
   historyRooms,
 }: ServeOptions): Promise<ConnectionManager> {
+  const maxLength = config.historyMaxLength;
   const durable = {
-    history: { maxLength: config.historyMaxLength },
+    // Whoever comes back gets whatever is there, as far as one resume may reach.
+    history: { maxLength, resumeLimit: Math.min(maxLength, 10_000) },
     whenUnavailable: "ephemeral",
   } as const;
   return new ConnectionManager({

@@ -519,6 +519,20 @@ test("frames nobody understands are answered, and the fifth in a row ends the co
   expect(await client.closed()).toMatchObject({ code: 1008 });
 });
 
+test("a resume that comes late still holds for rooms the connection is not in yet", async () => {
+  const [one] = await startAll(1, memoryBackplane, {});
+  if (one === undefined) return;
+  const [first = "", second] = await publish(one, "chat:a", "1", "2");
+  const client = await open(one);
+  await client.nextOfType("welcome");
+  join(client, "chat:b");
+  expect(await client.nextJson()).toMatchObject({ type: "joined", room: "chat:b" });
+  client.send({ type: "resume", rooms: { "chat:a": first, "chat:b": "0" } });
+  expect(await client.nextJson()).toMatchObject({ type: "error", code: "late_resume" });
+  expect(await client.nextJson()).toMatchObject({ type: "joined", recovered: true });
+  expect(await client.nextJson()).toMatchObject({ id: second });
+});
+
 test("bytes from a client reach the handler as bytes", async () => {
   const [one] = await startAll(1, memoryBackplane, {});
   if (one === undefined) return;

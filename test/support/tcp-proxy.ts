@@ -10,6 +10,8 @@ export interface TcpProxy {
   blackHole(): void;
   /** Works again; what the black hole swallowed stays lost. */
   restore(): void;
+  /** Cuts every connection; new ones go to another port. */
+  retarget(port: number): void;
   dispose(): Promise<void>;
 }
 
@@ -20,9 +22,10 @@ export interface Alterations {
 }
 
 export async function startTcpProxy(
-  target: number,
+  port: number,
   { toServer = (bytes) => bytes, toClient = (bytes) => bytes }: Alterations = {},
 ): Promise<TcpProxy> {
+  let target = port;
   let mode: "open" | "cut" | "hole" = "open";
   const sockets = new Set<Socket>();
   const server: Server = createServer((client) => {
@@ -62,6 +65,10 @@ export async function startTcpProxy(
     },
     restore: () => {
       mode = "open";
+    },
+    retarget: (other) => {
+      target = other;
+      cutAll();
     },
     dispose: async () => {
       cutAll();
