@@ -1,3 +1,4 @@
+import { setTimeout as wait } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Attachment } from "../../src/backplane/backplane.ts";
 import { keySlot } from "../../src/backplane/redis/key-slot.ts";
@@ -19,8 +20,11 @@ beforeAll(async () => {
 afterAll(() => redis.dispose());
 
 /** Instances that know nothing of those of other tests. */
-function freshCluster(): (id: string) => Promise<Attachment & { recorder: Recorder }> {
-  const backplane = redisBackplane({ cluster: redis.urls, prefix: `test-${++uses}:` });
+function freshCluster(
+  leaseMs = 15_000,
+): (id: string) => Promise<Attachment & { recorder: Recorder }> {
+  const prefix = `test-${++uses}:`;
+  const backplane = redisBackplane({ cluster: redis.urls, prefix, leaseMs });
   return async (id) => {
     const recorder = new Recorder(id);
     const attachment = backplane.attach(recorder);
@@ -85,6 +89,53 @@ test("whatever is stored lies in the slot of its bucket, and nothing is left whe
   await a.presence.withdraw();
   await a.stop();
   expect((await keys()).filter((key) => !/:(cluster|buckets)$/.test(key))).toEqual([]);
+});
+
+/** Brings users, who lie in many buckets, online and into a room. */
+async function fill({ presence }: Attachment, users: readonly string[]): Promise<void> {
+  await Promise.all(
+    users.map(async (user) => {
+      await presence.online(user, { connectedAt: 1, metadata: {} });
+      await presence.enter("room", user);
+    }),
+  );
+}
+
+test("an instance that dies is cleared away on every shard, and each of its users told once", async () => {
+  const join = freshCluster(3000);
+  const a = await join("a");
+  const b = await join("b");
+  const c = await join("c");
+  const users = Array.from({ length: 60 }, (_, i) => `user ${i}`);
+  await fill(a, users);
+  await fill(b, ["both"]);
+  await fill(a, ["both"]);
+  // Without taking anything back.
+  await a.stop();
+  const told = (): string[] =>
+    [b, c].flatMap(({ recorder }) => recorder.raised.map(({ type, user }) => `${type} ${user}`));
+  while (told().length < users.length * 2) await wait(20);
+  expect(await b.presence.onlineCount()).toBe(1);
+  expect(await c.presence.roomUserCount("room")).toBe(1);
+  // Nothing more comes, though both go on looking for the dead.
+  await wait(3000);
+  expect(told().sort()).toEqual(
+    users.flatMap((user) => [`leave ${user}`, `offline ${user}`]).sort(),
+  );
+});
+
+test("a primary that is emptied is told everything again, in silence", async () => {
+  const join = freshCluster(3000);
+  const a = await join("a");
+  const b = await join("b");
+  const users = Array.from({ length: 60 }, (_, i) => `user ${i}`);
+  await fill(a, users);
+  await redis.primaries[0]?.client.flushAll();
+  // Whoever reads notices for itself; the others with their next heartbeat.
+  expect(await a.presence.onlineCount()).toBe(60);
+  while ((await b.presence.onlineCount()) < 60) await wait(20);
+  while ((await b.presence.roomUserCount("room")) < 60) await wait(20);
+  expect([...a.recorder.raised, ...b.recorder.raised]).toEqual([]);
 });
 
 test("an instance with another number of buckets does not start, and says why", async () => {
