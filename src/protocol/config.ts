@@ -34,7 +34,7 @@ export interface WebSocketConfig {
   readonly reconnectBackoffMaxMs: number;
   /** How much of a delay is random, 0 to 1. Default 0.1. */
   readonly reconnectJitter: number;
-  /** The Redis to use; null: none, in memory. Default null. */
+  /** The Redis to use, or nodes of a Redis Cluster with commas between; null: in memory. Default null. */
   readonly redisUrl: string | null;
   /** What every key and channel begins with; separates clusters on one Redis. Default `ws:`. */
   readonly channelPrefix: string;
@@ -132,10 +132,16 @@ function each(
   };
 }
 
+/** The URLs in `redisUrl`: one, or those of some nodes of a Redis Cluster. */
+export function redisUrls(text: string): string[] {
+  return text.split(/,(?=rediss?:\/\/)/);
+}
+
 function redisUrl(variable: string): Setting<string> {
-  const allowed = "a URL that begins with redis:// or rediss://";
+  const allowed = "URLs that begin with redis:// or rediss://, with commas between them";
+  const isUrl = (url: string): boolean => /^rediss?:\/\//.test(url) && URL.canParse(url);
   const accepts = (value: unknown): value is string =>
-    typeof value === "string" && /^rediss?:\/\//.test(value) && URL.canParse(value);
+    typeof value === "string" && redisUrls(value).every(isUrl);
   return {
     variable,
     default: "",

@@ -3,8 +3,6 @@ import type { Attachment } from "../../src/backplane/backplane.ts";
 import { keySlot } from "../../src/backplane/redis/key-slot.ts";
 import { redisBackplane } from "../../src/backplane/redis/redis-backplane.ts";
 import { EncodedMessage } from "../../src/protocol/encoded-message.ts";
-import { testHistoryStore } from "../contracts/history-store.ts";
-import { QUIET, TERMS, testTaskStore } from "../contracts/task-store.ts";
 import { useDisposals } from "../support/disposals.ts";
 import { Recorder } from "../support/recorder.ts";
 import { type RedisCluster, startRedisCluster } from "../support/redis-cluster.ts";
@@ -31,21 +29,6 @@ function freshCluster(): (id: string) => Promise<Attachment & { recorder: Record
     return Object.assign(attachment, { recorder });
   };
 }
-
-testHistoryStore("Redis Cluster", async () => {
-  const { broker, history, recorder } = await freshCluster()("a");
-  await broker.subscribe("room:a");
-  return { history, received: recorder.received };
-});
-
-testTaskStore("Redis Cluster", async () => {
-  const backplane = redisBackplane({ cluster: redis.urls, prefix: `test-${++uses}:` });
-  return (terms, observer = QUIET) => {
-    const store = backplane.tasks({ ...TERMS, ...terms }, observer);
-    onDispose(() => store.close());
-    return store;
-  };
-});
 
 function message(text: string): { type: "message"; message: EncodedMessage; except: null } {
   return { type: "message", message: EncodedMessage.from(text), except: null };
@@ -128,6 +111,34 @@ test("a node of a Cluster that is named by url alone is refused, and so is a Red
   onDispose(() => attachment.stop());
   await attachment.start();
   expect(recorder.troubles.join()).toContain("no node of a Cluster: name it with the option url");
+});
+
+test("the permissions that are named suffice, and without that for CLUSTER SLOTS the error names it", async () => {
+  const prefix = `test-${++uses}:`;
+  const rights = "+@read +@write +@pubsub +@scripting +@connection +info +time";
+  const setUser = async (...more: string[]): Promise<void> => {
+    const rules = ["on", ">pw", `~${prefix}*`, `&${prefix}*`, ...rights.split(" "), ...more];
+    for (const { client } of redis.primaries) {
+      await client.sendCommand(["ACL", "SETUSER", "app", "reset", ...rules]);
+    }
+  };
+  const cluster = redis.primaries.map(({ server }) => `redis://app:pw@127.0.0.1:${server.port}`);
+  const recorder = new Recorder("a");
+  const attachment = redisBackplane({ cluster, prefix }).attach(recorder);
+  onDispose(() => attachment.stop());
+  await setUser();
+  await attachment.start();
+  expect(recorder.troubles.join()).toMatch(/lacks a permission: NOPERM .*\+cluster\|slots/);
+  await setUser("+cluster|slots");
+  await recorder.until(() => recorder.statuses.includes("connected"));
+  await attachment.presence.online("alice", { connectedAt: 1, metadata: {} });
+  await attachment.presence.enter("room", "alice");
+  await attachment.broker.subscribe("room:x");
+  expect(await attachment.broker.publish("room:x", message("x"))).toMatchObject({
+    scope: "cluster",
+  });
+  expect(await attachment.presence.onlineCount()).toBe(1);
+  expect(recorder.troubles).toHaveLength(1);
 });
 
 test("no nodes, or other options beside them, are a TypeError", () => {

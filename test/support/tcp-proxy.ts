@@ -15,7 +15,16 @@ export interface TcpProxy {
   dispose(): Promise<void>;
 }
 
-export async function startTcpProxy(port: number): Promise<TcpProxy> {
+/** What becomes of bytes on their way; by default they stay as they are. */
+export interface Alterations {
+  toServer?(bytes: Buffer): Buffer;
+  toClient?(bytes: Buffer): Buffer;
+}
+
+export async function startTcpProxy(
+  port: number,
+  { toServer = (bytes) => bytes, toClient = (bytes) => bytes }: Alterations = {},
+): Promise<TcpProxy> {
   let target = port;
   let mode: "open" | "cut" | "hole" = "open";
   const sockets = new Set<Socket>();
@@ -25,13 +34,13 @@ export async function startTcpProxy(port: number): Promise<TcpProxy> {
       return;
     }
     const upstream = connect({ port: target, host: "127.0.0.1" });
-    for (const [from, to] of [
-      [client, upstream],
-      [upstream, client],
+    for (const [from, to, alter] of [
+      [client, upstream, toServer],
+      [upstream, client, toClient],
     ] as const) {
       sockets.add(from);
       from.on("data", (bytes) => {
-        if (mode === "open" && to.writable) to.write(bytes);
+        if (mode === "open" && to.writable) to.write(alter(bytes));
       });
       from.on("error", () => {});
       from.on("close", () => {
