@@ -62,7 +62,6 @@ async function makeManager({
     backplane: await backplaneFor(config),
     config,
     limits: { messagesPerSecond },
-    broadcast: durable,
     // The first that fits holds.
     rooms:
       historyRooms === "*"
