@@ -31,6 +31,16 @@ export type {
   UserPresence,
 } from "./backplane/presence-store.ts";
 export type { Claim, ReceiptStore } from "./backplane/receipt-store.ts";
+export type {
+  DeadLetter,
+  DeadPage,
+  TaskConsumer,
+  TaskCounts,
+  TaskDelivery,
+  TaskObserver,
+  TaskStore,
+  TaskTerms,
+} from "./backplane/task-store.ts";
 export type { Reservation, UserLimit } from "./connections/reservations.ts";
 export { CloseCode } from "./protocol/close-codes.ts";
 export { loadConfig, type WebSocketConfig } from "./protocol/config.ts";

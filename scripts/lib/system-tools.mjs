@@ -39,6 +39,12 @@ export const tools = {
     commands: ["haproxy"],
     packages: { "apt-get": "haproxy", dnf: "haproxy", brew: "haproxy" },
   },
+  openssl: {
+    name: "openssl",
+    override: "OPENSSL_BIN",
+    commands: ["openssl"],
+    packages: { "apt-get": "openssl", dnf: "openssl", brew: "openssl" },
+  },
 };
 
 /** Servers live here on many systems, where a user's PATH does not reach. */

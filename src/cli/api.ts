@@ -69,8 +69,10 @@ export async function callApi(
 
 async function broadcast(manager: ConnectionManager, call: Call): Promise<Delivery> {
   const { data, from, persist } = await readMessage(manager, call);
-  const options = persist === undefined ? {} : { persist };
-  return manager.broadcast({ type: "message", from, data }, options);
+  if (persist === true) {
+    throw new HttpError(400, "bad_field", "persist may be true for messages to rooms only.");
+  }
+  return manager.broadcast({ type: "message", from, data });
 }
 
 async function sendToRoom(manager: ConnectionManager, call: Call): Promise<Delivery> {
@@ -88,11 +90,7 @@ async function sendToRoom(manager: ConnectionManager, call: Call): Promise<Deliv
 async function sendToUser(manager: ConnectionManager, call: Call): Promise<Delivery> {
   const { data, from, persist } = await readMessage(manager, call);
   if (persist === true) {
-    throw new HttpError(
-      400,
-      "bad_field",
-      "persist may be true for messages to rooms and to everyone only.",
-    );
+    throw new HttpError(400, "bad_field", "persist may be true for messages to rooms only.");
   }
   return manager.sendToUser(call.params.user ?? "", { type: "dm", from, data });
 }

@@ -1,15 +1,17 @@
 import type { Backplane } from "../backplane/backplane.ts";
 import { memoryBackplane } from "../backplane/memory/memory-backplane.ts";
-import type { WebSocketConfig } from "../protocol/config.ts";
+import { redisUrls, type WebSocketConfig } from "../protocol/config.ts";
 import { ConfigurationError } from "../protocol/errors.ts";
 
-/** On Redis where there is a URL, else in memory. */
+/** On Redis where there is a URL, on a Redis Cluster where there are several, else in memory. */
 export async function backplaneFor(config: WebSocketConfig): Promise<Backplane> {
   const { redisUrl: url, channelPrefix: prefix, presenceTtlMs: leaseMs } = config;
   if (url === null) return memoryBackplane();
   await requireRedisClient();
   const { redisBackplane } = await import("../backplane/redis/redis-backplane.ts");
-  return redisBackplane({ url, prefix, leaseMs });
+  const urls = redisUrls(url);
+  const location = urls.length > 1 ? { cluster: urls } : { url };
+  return redisBackplane({ ...location, prefix, leaseMs });
 }
 
 /** @throws ConfigurationError if the optional package that Redis needs is not installed. */

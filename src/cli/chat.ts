@@ -47,13 +47,17 @@ function answer(
     case "leave":
       return leave(connection, message.room);
     case "broadcast":
-      return manager.broadcast({ type: "message", from, data: message.data });
+      return sendOrSay(connection, () =>
+        manager.broadcast({ type: "message", from, data: message.data }),
+      );
     case "room_message": {
       const { room, data } = message;
       if (!connection.rooms.has(room)) {
         return refuse(connection, "not_a_member", `Join the room ${quote(room)} first.`);
       }
-      return manager.broadcastToRoom(room, { type: "message", from, room, data });
+      return sendOrSay(connection, () =>
+        manager.broadcastToRoom(room, { type: "message", from, room, data }),
+      );
     }
     case "direct_message":
       return manager.sendToUser(message.to, { type: "dm", from, data: message.data });
@@ -61,6 +65,16 @@ function answer(
       return history(manager, connection, message);
     case "ping":
       return connection.send({ type: "pong" });
+  }
+}
+
+/** Redis may hang in the middle of it: then nobody knows whether others got the message, or will. */
+async function sendOrSay(connection: Connection, send: () => Promise<unknown>): Promise<unknown> {
+  try {
+    return await send();
+  } catch (error) {
+    if (!(error instanceof BackplaneUnavailableError)) throw error;
+    return refuse(connection, "unavailable", "Nobody knows whether the message was sent.");
   }
 }
 

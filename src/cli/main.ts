@@ -1,7 +1,9 @@
 #!/usr/bin/env node
 import { readFileSync } from "node:fs";
 import { ConfigurationError } from "../protocol/errors.ts";
+import { SEND_HELP, send } from "./send.ts";
 import { SERVE_HELP, serve } from "./serve.ts";
+import { TAIL_HELP, tail } from "./tail.ts";
 import { TASKS_HELP, tasks } from "./tasks.ts";
 import { TOKEN_HELP, token } from "./token.ts";
 
@@ -9,6 +11,8 @@ const HELP = `Usage: roomcast <command> [options]
 
 Commands:
   serve      Run a ready-made WebSocket server with a chat page
+  tail       Print what arrives on a WebSocket
+  send       Send messages to a WebSocket
   tasks      Show a task queue and its dead letters, retry or discard them
   token      Make a token to try it out with
 
@@ -25,6 +29,8 @@ interface Command {
 
 const COMMANDS: ReadonlyMap<string, Command> = new Map([
   ["serve", { help: SERVE_HELP, run: serve }],
+  ["tail", { help: TAIL_HELP, run: tail }],
+  ["send", { help: SEND_HELP, run: send }],
   ["tasks", { help: TASKS_HELP, run: tasks }],
   ["token", { help: TOKEN_HELP, run: token }],
 ]);

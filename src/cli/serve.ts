@@ -52,15 +52,16 @@ async function makeManager({
   messagesPerSecond,
   historyRooms,
 }: ServeOptions): Promise<ConnectionManager> {
+  const maxLength = config.historyMaxLength;
   const durable = {
-    history: { maxLength: config.historyMaxLength },
+    // Whoever comes back gets whatever is there, as far as one resume may reach.
+    history: { maxLength, resumeLimit: Math.min(maxLength, 10_000) },
     whenUnavailable: "ephemeral",
   } as const;
   return new ConnectionManager({
     backplane: await backplaneFor(config),
     config,
     limits: { messagesPerSecond },
-    broadcast: durable,
     // The first that fits holds.
     rooms:
       historyRooms === "*"

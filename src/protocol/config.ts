@@ -13,7 +13,7 @@ import {
 
 /** How connections behave, on both ends. Times are in milliseconds, sizes in bytes. */
 export interface WebSocketConfig extends ClientConfig {
-  /** The Redis to use; null: none, in memory. Default null. */
+  /** The Redis to use, or nodes of a Redis Cluster with commas between; null: in memory. Default null. */
   readonly redisUrl: string | null;
   /** What every key and channel begins with; separates clusters on one Redis. Default `ws:`. */
   readonly channelPrefix: string;
@@ -111,10 +111,16 @@ function each(
   };
 }
 
+/** The URLs in `redisUrl`: one, or those of some nodes of a Redis Cluster. */
+export function redisUrls(text: string): string[] {
+  return text.split(/,(?=rediss?:\/\/)/);
+}
+
 function redisUrl(variable: string): Setting<string> {
-  const allowed = "a URL that begins with redis:// or rediss://";
+  const allowed = "URLs that begin with redis:// or rediss://, with commas between them";
+  const isUrl = (url: string): boolean => /^rediss?:\/\//.test(url) && URL.canParse(url);
   const accepts = (value: unknown): value is string =>
-    typeof value === "string" && /^rediss?:\/\//.test(value) && URL.canParse(value);
+    typeof value === "string" && redisUrls(value).every(isUrl);
   return {
     variable,
     default: "",

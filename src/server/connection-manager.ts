@@ -373,7 +373,7 @@ export class ConnectionManager {
   }
 
   async #stop(goodbye: Goodbye): Promise<void> {
-    await this.#starting;
+    await this.#starting?.catch(() => {});
     this.#phase = "draining";
     this.#events.emit("status", { status: this.status });
     await wait(goodbye.readinessDelayMs);

@@ -173,8 +173,9 @@ export class PresenceTracker implements Presence {
       room === undefined ? this.online() : this.roomUsers(room),
     );
     this.#watches.add(watch);
-    const end = await this.#store.watch(room, watch);
+    let end = (): void => {};
     try {
+      end = await this.#store.watch(room, watch);
       watch.missed();
       for (let next = await watch.next(); next !== null; next = await watch.next()) yield next;
     } finally {

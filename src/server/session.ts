@@ -48,6 +48,7 @@ export class Session {
   readonly #renew: Renew | null;
   readonly #openedAt: number = performance.now();
   #isReady = false;
+  #hasResumed = false;
   #refreshAt: number;
   /** Settles when the last message with an id was claimed; null if none is waiting for that. */
   #claiming: Promise<void> | null = null;
@@ -160,11 +161,11 @@ export class Session {
   }
 
   #takeResume({ rooms = {} }: Fields): void {
-    if (this.#isReady) {
-      this.#refuse("late_resume", "resume must be the first frame.");
+    if (this.#hasResumed) {
+      this.#refuse("late_resume", "resume may be sent once.");
       return;
     }
-    this.#gate.accept();
+    this.#hasResumed = true;
     const asked = isObject(rooms) ? Object.entries(rooms) : null;
     if (asked === null || asked.length > MAX_RESUMED_ROOMS) {
       const allowed = `an object of at most ${MAX_RESUMED_ROOMS} positions`;
@@ -172,21 +173,29 @@ export class Session {
       this.#becomeReady();
       return;
     }
-    const valid: string[] = [];
-    for (const [room, position] of asked) {
-      if (typeof position !== "string" || parsePosition(position) === null) {
-        this.#refuse("bad_position", `The position of ${quote(room)} is none.`);
-      } else if (room === EVERYONE || isName(room)) {
-        this.positions.set(room, position);
-        valid.push(room);
-      } else this.#refuse("bad_room", `${quote(room)} is not the name of a room.`);
-    }
+    this.#gate.accept();
+    const valid = asked.filter(([room, position]) => this.#keep(room, position));
     this.#becomeReady();
     if (!this.#owner.authorizes) return;
-    for (const room of valid) {
+    for (const [room] of valid) {
       if (room === EVERYONE || this.#owner.rooms.has(room)) continue;
       this.#owner.join(room).catch((error) => this.#owner.report(error, "resume"));
     }
+  }
+
+  /** Keeps where the client stands in a room until it is joined to it. Whether that can be. */
+  #keep(room: string, position: unknown): boolean {
+    if (typeof position !== "string" || parsePosition(position) === null) {
+      this.#refuse("bad_position", `The position of ${quote(room)} is none.`);
+    } else if (room !== EVERYONE && !isName(room)) {
+      this.#refuse("bad_room", `${quote(room)} is not the name of a room.`);
+    } else if (this.#isReady && (room === EVERYONE || this.#owner.rooms.has(room))) {
+      this.#refuse("late_resume", `The connection is in ${quote(room)} already.`);
+    } else {
+      this.positions.set(room, position);
+      return true;
+    }
+    return false;
   }
 
   #takeToken({ token }: Fields): void {
@@ -231,6 +240,7 @@ export class Session {
   }
 
   #becomeReady(): void {
+    if (this.#isReady) return;
     this.#isReady = true;
     this.#owner.ready();
   }

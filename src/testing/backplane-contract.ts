@@ -1,7 +1,10 @@
 import type { Backplane } from "../backplane/backplane.ts";
 import { BROKER } from "./broker-contract.ts";
 import { type ContractCase, toContract } from "./contract.ts";
+import { DEAD_LETTERS } from "./dead-letter-contract.ts";
+import { HISTORY } from "./history-contract.ts";
 import { PRESENCE } from "./presence-contract.ts";
+import { TASKS } from "./task-contract.ts";
 
 /**
  * Everything a backplane must do, as a list of cases for any test framework:
@@ -14,5 +17,11 @@ import { PRESENCE } from "./presence-contract.ts";
 export function backplaneContract(
   make: () => Backplane | Promise<Backplane>,
 ): readonly ContractCase[] {
-  return [...toContract("broker", BROKER, make), ...toContract("presence", PRESENCE, make)];
+  return [
+    ...toContract("broker", BROKER, make),
+    ...toContract("presence", PRESENCE, make),
+    ...toContract("history", HISTORY, make),
+    ...toContract("tasks", TASKS, make),
+    ...toContract("dead letters", DEAD_LETTERS, make),
+  ];
 }

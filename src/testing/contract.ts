@@ -1,4 +1,5 @@
 import type { Attachment, Backplane } from "../backplane/backplane.ts";
+import type { TaskObserver, TaskStore, TaskTerms } from "../backplane/task-store.ts";
 import { Recorder } from "./recorder.ts";
 
 /** One thing that every backplane must do. */
@@ -18,10 +19,24 @@ export interface Member extends Pick<Attachment, "broker" | "presence" | "histor
 /** Adds an instance of that id to the cluster; it is connected when this resolves. */
 export type Join = (id: string) => Promise<Member>;
 
-/** Cases by name. */
-export type Cases = Readonly<Record<string, (join: Join) => Promise<void>>>;
+/** Opens the same task queue again and again, as several processes would. */
+export type OpenQueue = (terms?: Partial<TaskTerms>, observer?: TaskObserver) => TaskStore;
 
-/** Cases that each get a cluster of their own, whose instances are stopped afterwards. */
+/** What a queue is opened with where a case says nothing else: terms short enough to wait for. */
+export const TERMS: TaskTerms = {
+  queue: "tasks",
+  consumer: "a",
+  visibilityMs: 300,
+  maxDeliveries: 3,
+  maxLength: 1000,
+};
+
+const QUIET: TaskObserver = { buried: () => {}, report: () => {} };
+
+/** Cases by name. */
+export type Cases = Readonly<Record<string, (join: Join, open: OpenQueue) => Promise<void>>>;
+
+/** Cases that each get a cluster of their own, which is taken apart afterwards. */
 export function toContract(
   subject: string,
   cases: Cases,
@@ -31,15 +46,21 @@ export function toContract(
     name: `${subject}: ${name}`,
     run: async () => {
       const backplane = await make();
-      const members: Member[] = [];
+      const ends: (() => Promise<void>)[] = [];
+      const joinIt: Join = async (id) => {
+        const member = await join(backplane, id);
+        ends.push(() => member.stop());
+        return member;
+      };
+      const open: OpenQueue = (terms, observer = QUIET) => {
+        const store = backplane.tasks({ ...TERMS, ...terms }, observer);
+        ends.push(() => store.close());
+        return store;
+      };
       try {
-        await work(async (id) => {
-          const member = await join(backplane, id);
-          members.push(member);
-          return member;
-        });
+        await work(joinIt, open);
       } finally {
-        for (const member of members.reverse()) await member.stop();
+        for (const end of ends.reverse()) await end();
       }
     },
   }));

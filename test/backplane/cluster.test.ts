@@ -1,10 +1,9 @@
+import { setTimeout as wait } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Attachment } from "../../src/backplane/backplane.ts";
 import { keySlot } from "../../src/backplane/redis/key-slot.ts";
 import { redisBackplane } from "../../src/backplane/redis/redis-backplane.ts";
 import { EncodedMessage } from "../../src/protocol/encoded-message.ts";
-import { testHistoryStore } from "../contracts/history-store.ts";
-import { QUIET, TERMS, testTaskStore } from "../contracts/task-store.ts";
 import { useDisposals } from "../support/disposals.ts";
 import { Recorder } from "../support/recorder.ts";
 import { type RedisCluster, startRedisCluster } from "../support/redis-cluster.ts";
@@ -21,8 +20,11 @@ beforeAll(async () => {
 afterAll(() => redis.dispose());
 
 /** Instances that know nothing of those of other tests. */
-function freshCluster(): (id: string) => Promise<Attachment & { recorder: Recorder }> {
-  const backplane = redisBackplane({ cluster: redis.urls, prefix: `test-${++uses}:` });
+function freshCluster(
+  leaseMs = 15_000,
+): (id: string) => Promise<Attachment & { recorder: Recorder }> {
+  const prefix = `test-${++uses}:`;
+  const backplane = redisBackplane({ cluster: redis.urls, prefix, leaseMs });
   return async (id) => {
     const recorder = new Recorder(id);
     const attachment = backplane.attach(recorder);
@@ -31,21 +33,6 @@ function freshCluster(): (id: string) => Promise<Attachment & { recorder: Record
     return Object.assign(attachment, { recorder });
   };
 }
-
-testHistoryStore("Redis Cluster", async () => {
-  const { broker, history, recorder } = await freshCluster()("a");
-  await broker.subscribe("room:a");
-  return { history, received: recorder.received };
-});
-
-testTaskStore("Redis Cluster", async () => {
-  const backplane = redisBackplane({ cluster: redis.urls, prefix: `test-${++uses}:` });
-  return (terms, observer = QUIET) => {
-    const store = backplane.tasks({ ...TERMS, ...terms }, observer);
-    onDispose(() => store.close());
-    return store;
-  };
-});
 
 function message(text: string): { type: "message"; message: EncodedMessage; except: null } {
   return { type: "message", message: EncodedMessage.from(text), except: null };
@@ -104,6 +91,53 @@ test("whatever is stored lies in the slot of its bucket, and nothing is left whe
   expect((await keys()).filter((key) => !/:(cluster|buckets)$/.test(key))).toEqual([]);
 });
 
+/** Brings users, who lie in many buckets, online and into a room. */
+async function fill({ presence }: Attachment, users: readonly string[]): Promise<void> {
+  await Promise.all(
+    users.map(async (user) => {
+      await presence.online(user, { connectedAt: 1, metadata: {} });
+      await presence.enter("room", user);
+    }),
+  );
+}
+
+test("an instance that dies is cleared away on every shard, and each of its users told once", async () => {
+  const join = freshCluster(3000);
+  const a = await join("a");
+  const b = await join("b");
+  const c = await join("c");
+  const users = Array.from({ length: 60 }, (_, i) => `user ${i}`);
+  await fill(a, users);
+  await fill(b, ["both"]);
+  await fill(a, ["both"]);
+  // Without taking anything back.
+  await a.stop();
+  const told = (): string[] =>
+    [b, c].flatMap(({ recorder }) => recorder.raised.map(({ type, user }) => `${type} ${user}`));
+  while (told().length < users.length * 2) await wait(20);
+  expect(await b.presence.onlineCount()).toBe(1);
+  expect(await c.presence.roomUserCount("room")).toBe(1);
+  // Nothing more comes, though both go on looking for the dead.
+  await wait(3000);
+  expect(told().sort()).toEqual(
+    users.flatMap((user) => [`leave ${user}`, `offline ${user}`]).sort(),
+  );
+});
+
+test("a primary that is emptied is told everything again, in silence", async () => {
+  const join = freshCluster(3000);
+  const a = await join("a");
+  const b = await join("b");
+  const users = Array.from({ length: 60 }, (_, i) => `user ${i}`);
+  await fill(a, users);
+  await redis.primaries[0]?.client.flushAll();
+  // Whoever reads notices for itself; the others with their next heartbeat.
+  expect(await a.presence.onlineCount()).toBe(60);
+  while ((await b.presence.onlineCount()) < 60) await wait(20);
+  while ((await b.presence.roomUserCount("room")) < 60) await wait(20);
+  expect([...a.recorder.raised, ...b.recorder.raised]).toEqual([]);
+});
+
 test("an instance with another number of buckets does not start, and says why", async () => {
   const join = freshCluster();
   const prefix = `test-${uses}:`;
@@ -128,6 +162,34 @@ test("a node of a Cluster that is named by url alone is refused, and so is a Red
   onDispose(() => attachment.stop());
   await attachment.start();
   expect(recorder.troubles.join()).toContain("no node of a Cluster: name it with the option url");
+});
+
+test("the permissions that are named suffice, and without that for CLUSTER SLOTS the error names it", async () => {
+  const prefix = `test-${++uses}:`;
+  const rights = "+@read +@write +@pubsub +@scripting +@connection +info +time";
+  const setUser = async (...more: string[]): Promise<void> => {
+    const rules = ["on", ">pw", `~${prefix}*`, `&${prefix}*`, ...rights.split(" "), ...more];
+    for (const { client } of redis.primaries) {
+      await client.sendCommand(["ACL", "SETUSER", "app", "reset", ...rules]);
+    }
+  };
+  const cluster = redis.primaries.map(({ server }) => `redis://app:pw@127.0.0.1:${server.port}`);
+  const recorder = new Recorder("a");
+  const attachment = redisBackplane({ cluster, prefix }).attach(recorder);
+  onDispose(() => attachment.stop());
+  await setUser();
+  await attachment.start();
+  expect(recorder.troubles.join()).toMatch(/lacks a permission: NOPERM .*\+cluster\|slots/);
+  await setUser("+cluster|slots");
+  await recorder.until(() => recorder.statuses.includes("connected"));
+  await attachment.presence.online("alice", { connectedAt: 1, metadata: {} });
+  await attachment.presence.enter("room", "alice");
+  await attachment.broker.subscribe("room:x");
+  expect(await attachment.broker.publish("room:x", message("x"))).toMatchObject({
+    scope: "cluster",
+  });
+  expect(await attachment.presence.onlineCount()).toBe(1);
+  expect(recorder.troubles).toHaveLength(1);
 });
 
 test("no nodes, or other options beside them, are a TypeError", () => {

@@ -1,13 +1,11 @@
 import { createClient } from "@redis/client";
 import { expect, test } from "vitest";
-import { memoryBackplane } from "../../src/backplane/memory/memory-backplane.ts";
 import { clientFactory } from "../../src/backplane/redis/client-factory.ts";
 import { Keys } from "../../src/backplane/redis/keys.ts";
 import { RedisLink } from "../../src/backplane/redis/link.ts";
 import { RedisHistory } from "../../src/backplane/redis/redis-history.ts";
 import { EncodedMessage } from "../../src/protocol/encoded-message.ts";
 import { BackplaneUnavailableError } from "../../src/protocol/errors.ts";
-import { type HistoryFixture, testHistoryStore } from "../contracts/history-store.ts";
 import { useDisposals } from "../support/disposals.ts";
 import { Recorder } from "../support/recorder.ts";
 import { type RedisServer, startRedisServer } from "../support/redis-server.ts";
@@ -15,14 +13,11 @@ import { type RedisServer, startRedisServer } from "../support/redis-server.ts";
 const onDispose = useDisposals();
 const keys = new Keys("ws:");
 
-testHistoryStore("memory", async () => {
-  const recorder = new Recorder("a");
-  const { broker, history } = memoryBackplane().attach(recorder);
-  await broker.subscribe("room:a");
-  return { history, received: recorder.received };
-});
-
-async function onRedis(server: RedisServer): Promise<HistoryFixture & { recorder: Recorder }> {
+async function onRedis(server: RedisServer): Promise<{
+  history: RedisHistory;
+  received: Recorder["received"];
+  recorder: Recorder;
+}> {
   const recorder = new Recorder("a");
   const link = new RedisLink(clientFactory({ url: server.url }, "a"), keys, recorder, "a#1", {
     joining: async () => {},
@@ -40,8 +35,6 @@ async function startRedis(): Promise<RedisServer> {
   onDispose(server.dispose);
   return server;
 }
-
-testHistoryStore("Redis", async () => onRedis(await startRedis()));
 
 const packet = { type: "message", message: EncodedMessage.from("x"), except: null } as const;
 const policy = { maxLength: 10, ttlMs: 60_000 };

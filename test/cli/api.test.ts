@@ -72,7 +72,6 @@ describe("the HTTP API", () => {
     expect((await call("POST", "/api/broadcast", { data: null })).body).toEqual({
       scope: "cluster",
       localRecipients: 2,
-      id: expect.any(String),
     });
     expect(await bob.nextOfType("message")).toEqual({ type: "message", data: null });
 
@@ -143,12 +142,20 @@ describe("the HTTP API", () => {
       /persist must be true or false/,
     ],
     [
+      "persist for everyone",
+      "POST",
+      "/api/broadcast",
+      { data: 1, persist: true },
+      400,
+      /rooms only/,
+    ],
+    [
       "persist for a user",
       "POST",
       "/api/users/a/messages",
       { data: 1, persist: true },
       400,
-      /to everyone only/,
+      /rooms only/,
     ],
     [
       "a room that is no name",

@@ -136,6 +136,49 @@ describe("messages of /ws", () => {
     expect(dataOf(await read({}))).toHaveLength(5);
   });
 
+  test("a client of roomcast.v1 resumes its rooms and misses nothing", async () => {
+    const { wsUrl } = await serve();
+    const connect = async (rooms: object): Promise<Client> => {
+      const client = await Client.connect(`${wsUrl}/ws?user=alice`, {}, ["roomcast.v1"]);
+      client.send({ type: "resume", rooms });
+      return client;
+    };
+    const bob = await Client.connect(`${wsUrl}/ws?user=bob`);
+    await enter(bob, "lobby");
+    const say = async (data: number): Promise<void> => {
+      bob.send({ type: "room_message", room: "lobby", data });
+      await bob.nextOfType("message");
+    };
+    const alice = await connect({ lobby: "0" });
+    await alice.nextOfType("joined");
+    await say(1);
+    // Announcements come between, and have no place in the log.
+    const next = async (client: Client): Promise<Record<string, unknown>> => {
+      const frame = await client.nextOfType("message");
+      return frame.id === undefined ? next(client) : frame;
+    };
+    const first = await next(alice);
+    alice.socket.terminate();
+    await say(2);
+    const again = await connect({ lobby: first.id });
+    expect(await again.nextOfType("joined")).toMatchObject({ room: "lobby", recovered: true });
+    const second = await next(again);
+    expect(second.prev).toBe(first.id);
+    expect(JSON.parse(String(second.data))).toMatchObject({ from: "bob", data: 2 });
+  });
+
+  test("WS_HISTORY_ROOMS says which rooms are kept", async () => {
+    const { url } = await serve({ env: { WS_HISTORY_ROOMS: "kept:*" } });
+    const post = async (path: string, body: object): Promise<Response> =>
+      fetch(`${url}/api/${path}`, { method: "POST", body: JSON.stringify(body) });
+    const kept = await post("rooms/kept%3Aa/messages", { data: 1 });
+    expect(await kept.json()).toMatchObject({ id: expect.any(String) });
+    const other = await post("rooms/other/messages", { data: 1 });
+    expect(await other.json()).toEqual({ scope: "cluster", localRecipients: 0 });
+    const asked = await post("rooms/other/messages", { data: 1, persist: true });
+    expect(asked.status).toBe(400);
+  });
+
   test("a guest gets a name", async () => {
     const { url, wsUrl } = await serve();
     await Client.connect(`${wsUrl}/ws`);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { loadConfig, resolveConfig } from "../../src/protocol/config.ts";
+import { loadConfig, redisUrls, resolveConfig } from "../../src/protocol/config.ts";
 import { ConfigurationError } from "../../src/protocol/errors.ts";
 
 test("an empty environment gives the documented defaults", () => {
@@ -107,4 +107,9 @@ describe("a value that is not understood names the variable, the value and what 
     expect(() => resolveConfig(options)).toThrow(kind);
     expect(() => resolveConfig(options)).toThrow(name);
   });
+});
+
+test("several Redis URLs with commas between them are nodes of a Cluster; a comma in one is part of it", () => {
+  const { redisUrl } = loadConfig({ REDIS_URL: "redis://:a,b@one:7000,rediss://two" });
+  expect(redisUrls(redisUrl ?? "")).toEqual(["redis://:a,b@one:7000", "rediss://two"]);
 });

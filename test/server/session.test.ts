@@ -4,6 +4,7 @@ import { z } from "zod";
 import type { Backplane } from "../../src/backplane/backplane.ts";
 import { memoryBackplane } from "../../src/backplane/memory/memory-backplane.ts";
 import { redisBackplane } from "../../src/backplane/redis/redis-backplane.ts";
+import { EncodedMessage } from "../../src/protocol/encoded-message.ts";
 import type { Connection } from "../../src/server/connection.ts";
 import { Client } from "../support/client.ts";
 import { useDisposals } from "../support/disposals.ts";
@@ -517,6 +518,87 @@ test("frames nobody understands are answered, and the fifth in a row ends the co
   }
   expect(await client.nextJson()).toMatchObject({ type: "goodbye", code: 1008, reconnect: false });
   expect(await client.closed()).toMatchObject({ code: 1008 });
+});
+
+test("what waits for a resume is bounded: too much of it, and the connection goes on without", async () => {
+  const [one] = await startAll(1, memoryBackplane, { limits: { maxBufferedBytes: 1024 } });
+  if (one === undefined) return;
+  const client = await open(one, "alice", "/free");
+  await client.nextOfType("welcome");
+  await one.manager.joinRoom(onlyConnection(one), "chat:a");
+  const texts = Array.from({ length: 4 }, (_, i) => `${i}`.repeat(300));
+  for (const text of texts) await one.manager.broadcastToRoom("chat:a", text, { persist: false });
+  expect(await client.nextJson()).toMatchObject({ type: "joined", recovered: null });
+  expect((await frames(client, 4)).map(({ data }) => data)).toEqual(texts);
+});
+
+test("a resume reaches back one MiB at most", async () => {
+  const [one] = await startAll(1, memoryBackplane, {});
+  if (one === undefined) return;
+  const ids = await publish(one, "chat:a", ...[..."abcd"].map((letter) => letter.repeat(400_000)));
+  const far = await resume(one, { "chat:a": ids[0] ?? "" });
+  expect(await far.nextOfType("joined")).toMatchObject({ recovered: false });
+  const near = await resume(one, { "chat:a": ids[2] ?? "" });
+  expect(await near.nextOfType("joined")).toMatchObject({ recovered: true });
+  expect(await near.nextJson()).toMatchObject({ id: ids[3] });
+});
+
+test("a client that is slow to read what it resumed is not taken for a slow reader", async () => {
+  const [one] = await startAll(1, memoryBackplane, { limits: { maxBufferedBytes: 100_000 } });
+  if (one === undefined) return;
+  // More than the system keeps for a connection by itself.
+  const names = Array.from({ length: 20 }, (_, i) => `chat:${i}`);
+  const missed = [..."1234"].map((digit) => digit.repeat(200_000));
+  const rooms: Record<string, string> = {};
+  for (const name of names) rooms[name] = (await publish(one, name, "0", ...missed))[0] ?? "";
+  const client = await open(one);
+  await client.nextOfType("welcome");
+  client.socket.pause();
+  client.send({ type: "resume", rooms });
+  const connection = onlyConnection(one);
+  await expect.poll(() => connection.bufferedAmount, { timeout: 20_000 }).toBeGreaterThan(200_000);
+  const live = Array.from({ length: 20 }, (_, i) => `live ${i}`);
+  for (const text of live) {
+    await publish(one, "chat:0", text);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  expect(connection.state).toBe("open");
+  client.socket.resume();
+  const got = new Map<unknown, string[]>(names.map((name) => [name, []]));
+  while (![...got.values()].every((texts) => texts.length >= missed.length)) {
+    const { type, room, data, recovered } = await client.nextJson();
+    if (type === "joined") expect(recovered).toBe(true);
+    else got.get(room)?.push(String(data).slice(0, 7));
+  }
+  const shown = missed.map((text) => text.slice(0, 7));
+  for (const name of names) {
+    expect(got.get(name)).toEqual(name === "chat:0" ? [...shown, ...live] : shown);
+  }
+});
+
+test("a message is put into its envelope once for all connections", () => {
+  const message = EncodedMessage.from("x");
+  const link = { id: "1-0~a", prev: "0" };
+  expect(message.enveloped("room", link)).toBe(message.enveloped("room", { ...link }));
+  expect(message.skipped("room", link)).toBe(message.skipped("room", link));
+  expect(message.enveloped("room", link).payload.toString()).toBe(
+    '{"type":"message","room":"room","id":"1-0~a","prev":"0","data":"x"}',
+  );
+  expect(message.plain.payload.toString()).toBe("x");
+});
+
+test("a resume that comes late still holds for rooms the connection is not in yet", async () => {
+  const [one] = await startAll(1, memoryBackplane, {});
+  if (one === undefined) return;
+  const [first = "", second] = await publish(one, "chat:a", "1", "2");
+  const client = await open(one);
+  await client.nextOfType("welcome");
+  join(client, "chat:b");
+  expect(await client.nextJson()).toMatchObject({ type: "joined", room: "chat:b" });
+  client.send({ type: "resume", rooms: { "chat:a": first, "chat:b": "0" } });
+  expect(await client.nextJson()).toMatchObject({ type: "error", code: "late_resume" });
+  expect(await client.nextJson()).toMatchObject({ type: "joined", recovered: true });
+  expect(await client.nextJson()).toMatchObject({ id: second });
 });
 
 test("bytes from a client reach the handler as bytes", async () => {

@@ -8,7 +8,10 @@ import { WebSocketRouter } from "../../src/server/router.ts";
 
 const [url = "", instanceId = "", leaseMs = ""] = process.argv.slice(2);
 const manager = new ConnectionManager({
-  backplane: redisBackplane({ url, leaseMs: Number(leaseMs) }),
+  backplane: redisBackplane({
+    ...(url.includes(",") ? { cluster: url.split(",") } : { url }),
+    leaseMs: Number(leaseMs),
+  }),
   instanceId,
   offlineGraceMs: 0,
 });

@@ -19,16 +19,18 @@ export interface ClusterInstance {
   unfreeze(): void;
 }
 
+/** `redisUrl`: several behind commas are nodes of a Redis Cluster. */
 export async function startInstance(
   redisUrl: string,
   id: string,
   leaseMs: number,
+  env: Readonly<Record<string, string>> = {},
 ): Promise<ClusterInstance> {
   const script = join(repositoryRoot, "test/support/cluster-instance.ts");
   const child = spawn(
     process.execPath,
     ["--import", "tsx", script, redisUrl, id, String(leaseMs)],
-    { cwd: repositoryRoot, stdio: ["ignore", "pipe", "pipe"] },
+    { cwd: repositoryRoot, env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] },
   );
   const output = new ProcessOutput(child);
   const [, port] = await output.match(/listening on (\d+)/);

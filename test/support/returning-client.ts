@@ -31,7 +31,7 @@ export class ReturningClient {
   #stopped = false;
   #arrived: (() => void)[] = [];
   isIn = false;
-  /** What it got, in order. */
+  /** What it got, in order, if it speaks `roomcast.v1`. */
   readonly texts: string[] = [];
   /** The positions it got, in order. */
   readonly ids: string[] = [];
@@ -69,6 +69,8 @@ export class ReturningClient {
       socket.send(JSON.stringify(join));
     });
     socket.on("message", (data: Buffer) => {
+      // A plain one that is in only listens.
+      if (this.isIn && !this.#enveloped) return;
       this.#receive(JSON.parse(data.toString()));
       this.#wake();
     });
@@ -89,7 +91,7 @@ export class ReturningClient {
         this.#enter(frame);
         break;
       case "message":
-        if (frame.room === this.#room || !this.#enveloped) this.#take(frame);
+        if (frame.room === this.#room) this.#take(frame);
         break;
       case "gap":
         this.faults.push("gap");
@@ -109,16 +111,15 @@ export class ReturningClient {
   }
 
   #take({ id, prev, data = "" }: Frame): void {
-    if (this.#enveloped) {
-      if (id === undefined || prev === undefined) return;
-      if (prev !== this.#position) this.faults.push(`${prev} is not ${this.#position}`);
-      this.#position = id;
-      this.ids.push(id);
-    }
+    if (!this.#enveloped || id === undefined || prev === undefined) return;
+    if (prev !== this.#position) this.faults.push(`${prev} is not ${this.#position}`);
+    this.#position = id;
+    this.ids.push(id);
     this.texts.push(data);
   }
 
   #wake(): void {
+    if (this.#arrived.length === 0) return;
     for (const resolve of this.#arrived.splice(0)) resolve();
   }
 }

@@ -10,10 +10,22 @@ export interface TcpProxy {
   blackHole(): void;
   /** Works again; what the black hole swallowed stays lost. */
   restore(): void;
+  /** Cuts every connection; new ones go to another port. */
+  retarget(port: number): void;
   dispose(): Promise<void>;
 }
 
-export async function startTcpProxy(target: number): Promise<TcpProxy> {
+/** What becomes of bytes on their way; by default they stay as they are. */
+export interface Alterations {
+  toServer?(bytes: Buffer): Buffer;
+  toClient?(bytes: Buffer): Buffer;
+}
+
+export async function startTcpProxy(
+  port: number,
+  { toServer = (bytes) => bytes, toClient = (bytes) => bytes }: Alterations = {},
+): Promise<TcpProxy> {
+  let target = port;
   let mode: "open" | "cut" | "hole" = "open";
   const sockets = new Set<Socket>();
   const server: Server = createServer((client) => {
@@ -22,13 +34,13 @@ export async function startTcpProxy(target: number): Promise<TcpProxy> {
       return;
     }
     const upstream = connect({ port: target, host: "127.0.0.1" });
-    for (const [from, to] of [
-      [client, upstream],
-      [upstream, client],
+    for (const [from, to, alter] of [
+      [client, upstream, toServer],
+      [upstream, client, toClient],
     ] as const) {
       sockets.add(from);
       from.on("data", (bytes) => {
-        if (mode === "open" && to.writable) to.write(bytes);
+        if (mode === "open" && to.writable) to.write(alter(bytes));
       });
       from.on("error", () => {});
       from.on("close", () => {
@@ -53,6 +65,10 @@ export async function startTcpProxy(target: number): Promise<TcpProxy> {
     },
     restore: () => {
       mode = "open";
+    },
+    retarget: (other) => {
+      target = other;
+      cutAll();
     },
     dispose: async () => {
       cutAll();

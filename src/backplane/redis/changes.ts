@@ -4,8 +4,11 @@ import type { PresenceWatcher } from "../presence-store.ts";
 /** How often watchers compare what they know with what is stored, in milliseconds. */
 const COMPARE_EVERY_MS = 60_000;
 
-/** Takes what is published on a channel; ends with the function it resolves to. */
-export type Listen = (channel: string, listener: (message: Buffer) => void) => Promise<() => void>;
+/** Takes what is published on a channel; the listener says whether it understood. Resolves to what ends it. */
+export type Listen = (
+  channel: string,
+  listener: (message: Buffer) => boolean,
+) => Promise<() => void>;
 
 /**
  * Tells watchers of those who come and go, as the scripts publish it, and when something may have been
@@ -30,13 +33,15 @@ export class Changes {
 
   /** Resolves to what ends it, once all channels are subscribed to. */
   async watch(channels: readonly string[], watcher: PresenceWatcher): Promise<() => void> {
-    const take = (message: Buffer): void => {
+    const take = (message: Buffer): boolean => {
       const [sign, user] = [message.toString("utf8", 0, 1), message.toString("utf8", 1)];
-      if ((sign === "+" || sign === "-") && isName(user)) watcher.changed(user, sign === "+");
+      if ((sign !== "+" && sign !== "-") || !isName(user)) return false;
+      watcher.changed(user, sign === "+");
+      return true;
     };
     const ends = await Promise.all(channels.map((channel) => this.#listen(channel, take)));
     this.#watchers.add(watcher);
-    this.#compareIn(this.#compareEveryMs);
+    if (this.#timer === null) this.#compareIn(this.#compareEveryMs);
     return () => {
       for (const end of ends) end();
       this.#watchers.delete(watcher);

@@ -3,6 +3,7 @@ import type { Channel } from "../broker.ts";
 import type { Address, ClientFactory } from "./client-factory.ts";
 import { nameOf, type Primary, readMap } from "./cluster-map.ts";
 import type { Keys } from "./keys.ts";
+import { isReply } from "./scripts.ts";
 import type { Servers, ServersEvents } from "./servers.ts";
 import { Shard, SlotMovedError } from "./shard.ts";
 
@@ -47,13 +48,6 @@ export class ClusterServers implements Servers {
     return this.#holders[this.#keys.bucketOf(name)] ?? null;
   }
 
-  misrouted(name: string, answer: Error): void {
-    const [, host, port] = /^MOVED \d+ (.*):(\d+)$/.exec(answer.message) ?? [];
-    if (host) this.#hint = { host, port: Number(port) };
-    // No message of old may turn up after those that go to where the slot is now.
-    this.of(name)?.rebuild(new SlotMovedError({ cause: answer }));
-  }
-
   /** Reads the map, and tries each server once. */
   async start(): Promise<void> {
     await this.#look();
@@ -62,8 +56,8 @@ export class ClusterServers implements Servers {
 
   async stop(): Promise<void> {
     this.#stopping.abort();
-    await this.#looking;
-    await Promise.all([...this.#shards.values()].map(({ shard }) => shard.stop()));
+    const stopped = [...this.#shards.values()].map(({ shard }) => shard.stop());
+    await Promise.all([this.#looking, ...stopped]);
     this.#shards.clear();
     this.#holders.length = 0;
   }
@@ -77,6 +71,8 @@ export class ClusterServers implements Servers {
   #settle(): void {
     this.#looking ??= this.#lookUntilSettled().finally(() => {
       this.#looking = null;
+      // Something may have come up after the last look.
+      if (this.#isUnsettled && !this.#stopping.signal.aborted) this.#settle();
     });
   }
 
@@ -111,12 +107,17 @@ export class ClusterServers implements Servers {
     for (const failure of failures) this.#events.trouble(failure);
   }
 
-  /** Whom to ask: who knows something new, then who is there, then who was named at the start. */
+  /**
+   * Whom to ask: who knows something new, then who is there, then who was named at the start. Never the same
+   * one first: it may be cut off from the others, and know of nothing that has happened since.
+   */
   #nodes(): Address[] {
     const hint = this.#hint === null ? [] : [this.#hint];
     this.#hint = null;
     const known = [...this.#shards.values()]
       .filter(({ shard }) => shard.client !== null)
+      .map(({ address }) => ({ address, place: Math.random() }))
+      .sort((a, b) => a.place - b.place)
       .map(({ address }) => address);
     return [...hint, ...known, ...(this.#clients.seeds ?? [])];
   }
@@ -158,7 +159,9 @@ export class ClusterServers implements Servers {
         lost: this.#events.lost,
         down: (reason) => {
           if (!this.#isCurrent(shard)) return;
-          if (!(reason instanceof SlotMovedError)) this.#events.trouble(reason);
+          this.#hint = holderIn(reason) ?? this.#hint;
+          const moved = reason instanceof SlotMovedError || isReply(reason, "MOVED");
+          if (!moved) this.#events.trouble(reason);
           this.#doubt();
         },
       },
@@ -169,4 +172,11 @@ export class ClusterServers implements Servers {
   #isCurrent(shard: Shard): boolean {
     return this.#holders[shard.buckets[0] ?? 0] === shard;
   }
+}
+
+/** Where a server says that a slot is now. */
+function holderIn(answer: unknown): Address | null {
+  if (!isReply(answer, "MOVED")) return null;
+  const [, host, port] = /^MOVED \d+ (.*):(\d+)$/.exec(answer.message) ?? [];
+  return host ? { host, port: Number(port) } : null;
 }

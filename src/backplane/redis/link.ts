@@ -5,7 +5,7 @@ import type { Client } from "./connection.ts";
 import { Interest } from "./interest.ts";
 import type { Keys } from "./keys.ts";
 import { RedisBroker, type Transport } from "./redis-broker.ts";
-import { isReply, Scripts } from "./scripts.ts";
+import { Scripts } from "./scripts.ts";
 import type { Servers } from "./servers.ts";
 import type { Shard } from "./shard.ts";
 import { SingleServer } from "./single-server.ts";
@@ -32,7 +32,7 @@ export class RedisLink implements Transport {
   readonly #servers: Servers;
   readonly #interest: Interest;
   /** Who takes what comes on channels that are not the broker's. */
-  readonly #listeners: Map<string, Set<(message: Buffer) => void>> = new Map();
+  readonly #listeners: Map<string, Set<(message: Buffer) => boolean>> = new Map();
 
   constructor(
     clients: ClientFactory,
@@ -61,7 +61,8 @@ export class RedisLink implements Transport {
         : new ClusterServers(clients, keys, canary, shardEvents);
     this.scripts = new Scripts(
       (key) => this.#servers.of(key)?.client ?? null,
-      (key, error) => this.#servers.misrouted(key, error),
+      // Whoever is to be asked is found by a new connection.
+      (key, answer) => this.#servers.of(key)?.rebuild(answer),
     );
   }
 
@@ -77,9 +78,9 @@ export class RedisLink implements Transport {
 
   /**
    * Takes what is published on a channel that is none of the broker's, until it is ended. Resolves as
-   * `subscribe` does. The listener MUST NOT throw.
+   * `subscribe` does. The listener answers whether it understood, and MUST NOT throw.
    */
-  async listen(channel: string, listener: (message: Buffer) => void): Promise<() => void> {
+  async listen(channel: string, listener: (message: Buffer) => boolean): Promise<() => void> {
     const listeners = this.#listeners.get(channel) ?? new Set();
     this.#listeners.set(channel, listeners.add(listener));
     await this.subscribe(channel);
@@ -119,14 +120,16 @@ export class RedisLink implements Transport {
   }
 
   failed(channel: string, reason: Error): void {
-    if (isReply(reason, "MOVED")) this.#servers.misrouted(channel, reason);
-    else this.#servers.of(channel)?.rebuild(reason);
+    this.#servers.of(channel)?.rebuild(reason);
   }
 
   #receive(message: Buffer, channel: string): void {
     const listeners = this.#listeners.get(channel);
     if (listeners === undefined) this.broker.receive(message, channel);
-    else for (const listener of listeners) listener(message);
+    else {
+      const understood = [...listeners].map((listener) => listener(message));
+      if (understood.includes(false)) this.broker.passOver(channel);
+    }
   }
 
   *#wantedOf({ buckets }: Shard): Generator<string> {

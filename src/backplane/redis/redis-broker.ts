@@ -1,3 +1,4 @@
+import { quote } from "../../protocol/names.ts";
 import type { Instance } from "../backplane.ts";
 import type { Broker, BrokerStatus, Channel, Packet, Publication } from "../broker.ts";
 import type { Keys } from "./keys.ts";
@@ -5,6 +6,9 @@ import { decodePacket, encodePacket } from "./wire.ts";
 
 /** How long a message may wait for Redis before this instance goes on by itself, in milliseconds. */
 const DEADLINE_MS = 2500;
+
+/** How often people are told of messages that nobody can read, in milliseconds. */
+const TELL_GARBAGE_EVERY_MS = 60_000;
 
 /** What carries bytes from channel to channel, while it can. Channels are full names. */
 export interface Transport {
@@ -61,6 +65,7 @@ export class RedisBroker implements Broker {
   #sequence = 0;
   #deadline: NodeJS.Timeout | null = null;
   #garbage = 0;
+  #garbageToldAt = Number.NEGATIVE_INFINITY;
 
   constructor(instance: Instance, keys: Keys, incarnation: string, transport: Transport) {
     this.#instance = instance;
@@ -73,9 +78,17 @@ export class RedisBroker implements Broker {
     return this.#status;
   }
 
-  /** How many messages came on our channels that nobody could read. */
-  get garbage(): number {
-    return this.#garbage;
+  /** Counts a message that nobody could read, and says so once in a while. */
+  passOver(name: string): void {
+    this.#garbage++;
+    const now = performance.now();
+    if (now < this.#garbageToldAt + TELL_GARBAGE_EVERY_MS) return;
+    this.#garbageToldAt = now;
+    const what = "Messages that nobody can read come on Redis channels";
+    this.#instance.report(
+      new Error(`${what}: ${this.#garbage} so far, the last on ${quote(name)}.`),
+      "backplane",
+    );
   }
 
   subscribe(channel: Channel): Promise<void> {
@@ -129,7 +142,7 @@ export class RedisBroker implements Broker {
     const channel = this.#keys.channelOf(name);
     const envelope = decodePacket(message);
     if (envelope === null) {
-      this.#garbage++;
+      this.passOver(name);
       return;
     }
     const { origin, packet } = envelope;
@@ -167,11 +180,6 @@ export class RedisBroker implements Broker {
       resolve({ scope: accepted ? "cluster" : "unknown", localRecipients });
     }
     this.transportChanged();
-  }
-
-  /** Forgets senders other than those that are alive. */
-  forgetSenders(alive: ReadonlySet<string>): void {
-    for (const sender of this.#epochs.keys()) if (!alive.has(sender)) this.#epochs.delete(sender);
   }
 
   #prepare(

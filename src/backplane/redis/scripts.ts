@@ -100,7 +100,7 @@ export class Scripts {
       if (IN_MOTION.test(error.message)) throw new SlotInMotionError({ cause: error });
       if (!isMisrouted(error)) throw error;
       this.#misrouted(key, error);
-      const message = "Another Redis server holds this by now.";
+      const message = `Redis did not take this here: ${error.message}`;
       throw new BackplaneUnavailableError(message, "not-stored", { cause: error });
     }
   }

@@ -7,8 +7,6 @@ export interface Servers {
   readonly complete: boolean;
   /** The server that holds a key or channel; null while nobody is known to. */
   of(name: string): Shard | null;
-  /** A server has answered that it is not the one to write that key to (any more). */
-  misrouted(key: string, answer: Error): void;
   /** Resolves when every server was tried once. */
   start(): Promise<void>;
   stop(): Promise<void>;

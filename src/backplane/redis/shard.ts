@@ -160,8 +160,8 @@ export class Shard {
 
 /** A server holds another part of the Cluster than it did. */
 export class SlotMovedError extends Error {
-  constructor(options: ErrorOptions = {}) {
-    super("The Redis Cluster moved a slot.", options);
+  constructor() {
+    super("The Redis Cluster moved a slot.");
   }
 }
 

@@ -36,11 +36,6 @@ export class SingleServer implements Servers {
     return this.#shard;
   }
 
-  /** Another one is the primary by now: a new connection finds it. */
-  misrouted(_key: string, answer: Error): void {
-    this.#shard.rebuild(answer);
-  }
-
   start(): Promise<void> {
     return this.#shard.start();
   }

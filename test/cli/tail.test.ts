@@ -1,0 +1,88 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { useDisposals } from "../support/disposals.ts";
+import { freePort } from "../support/free-port.ts";
+import { end, ProcessOutput } from "../support/process-output.ts";
+import { repositoryRoot } from "../support/repository.ts";
+import { startServe } from "../support/serve.ts";
+
+const onDispose = useDisposals();
+
+function roomcast(...args: string[]) {
+  const child = spawn(process.execPath, [join(repositoryRoot, "dist/cli/main.js"), ...args], {
+    env: { ...process.env, WS_RECONNECT_BACKOFF_BASE: "0.1", WS_RECONNECT_MAX_ATTEMPTS: "0" },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  onDispose(() => end(child, "SIGKILL"));
+  return { child, output: new ProcessOutput(child) };
+}
+
+/** Runs to the end; the exit code and what was printed. */
+async function runToEnd(...args: string[]): Promise<[number | null, string]> {
+  const { child, output } = roomcast(...args);
+  await once(child, "close");
+  return [child.exitCode, output.text];
+}
+
+const say = (text: string) => JSON.stringify({ type: "room_message", room: "lobby", data: text });
+const JOIN = JSON.stringify({ type: "join", room: "lobby" });
+
+test("tail prints a room's history and then what is new, also after the server was killed", async () => {
+  const port = await freePort();
+  const start = async () => {
+    const server = await startServe({ env: { PORT: String(port) } });
+    onDispose(server.dispose);
+    return server;
+  };
+  const server = await start();
+  const url = (user: string) => `${server.wsUrl}/ws?user=${user}`;
+  expect(await runToEnd("send", url("ann"), JOIN, say("before"), "--ack")).toEqual([
+    0,
+    expect.stringMatching(/^null\n\{"scope":"cluster","localRecipients":1,"id":".+"\}\n$/),
+  ]);
+  const { child, output } = roomcast("tail", url("tail"), "--room", "lobby");
+  await output.match(/"data":"before"/);
+  expect((await runToEnd("send", url("bob"), JOIN, say("live"), "--ack"))[0]).toBe(0);
+  await output.match(/"data":"live"/);
+  await server.dispose();
+  await output.match(/Lost: 1006/);
+  await start();
+  // The history was in memory, and is gone with it.
+  await output.match(/Messages of lobby are missing here/);
+  expect((await runToEnd("send", url("cat"), JOIN, say("after"), "--ack"))[0]).toBe(0);
+  await output.match(/"data":"after"/);
+  await end(child, "SIGTERM");
+  expect(child.exitCode).toBe(0);
+  expect(output.text).toContain("Closed.");
+});
+
+test("tail says hello to a server without rooms, and prints its answers", async () => {
+  const server = await startServe();
+  onDispose(server.dispose);
+  const ping = JSON.stringify({ type: "ping" });
+  const { output } = roomcast("tail", `${server.wsUrl}/ws?user=tail`, "--send", ping);
+  await output.match(/^\{"type":"pong"\}$/m);
+});
+
+test("what is wrong is said in a sentence", async () => {
+  const dead = `ws://127.0.0.1:${await freePort()}`;
+  for (const [args, sentence] of [
+    [["tail"], "needs an address"],
+    [["tail", "http://localhost"], "needs an address"],
+    [["tail", dead, dead], "one address"],
+    [["tail", dead], "could not be made"],
+    [["send", dead], "needs a message"],
+    [["send", dead, "x"], "could not be made"],
+    [["send", dead, "x", "--header", "nonsense"], "--header"],
+  ] as const) {
+    const [code, text] = await runToEnd(...args);
+    expect([code, text.trim().split("\n").length, text]).toEqual([
+      1,
+      1,
+      expect.stringContaining(sentence),
+    ]);
+  }
+  expect((await runToEnd("tail", "--help"))[1]).toContain("--room");
+});
