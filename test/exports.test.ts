@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { readImports } from "./support/imports.ts";
 import { repositoryRoot } from "./support/repository.ts";
 
 /** What each entry of the package exports; types are marked, since they leave no trace at run time. */
@@ -142,13 +143,38 @@ const EXPORTS: Record<string, string[]> = {
     "type TokenSource",
     "type TrustedKeyOptions",
   ],
+  "./client": [
+    "AuthenticationError",
+    "ConnectionClosedError",
+    "ConnectionFailedError",
+    "MessageTooLargeError",
+    "WebSocketClient",
+    "WebSocketError",
+    "connect",
+    "type BaseClient",
+    "type ClientConfig",
+    "type ClientEvents",
+    "type ClientState",
+    "type CloseEvent",
+    "type MessageInfo",
+    "type ReceivedMessage",
+    "type ReconnectingEvent",
+    "type SchemaOutput",
+    "type StandardSchema",
+    "type WaitOptions",
+    "type WebSocketClientOptions",
+    "type WebSocketErrorOptions",
+  ],
   "./fastify": ["default", "roomcast", "type RoomcastDecorator", "type RoomcastPluginOptions"],
+  "./react": ["type Room", "type RoomOptions", "type Roomcast", "useRoom", "useRoomcast"],
   "./redis": ["redisBackplane", "type RedisBackplaneOptions"],
   "./testing": ["backplaneContract", "type ContractCase"],
 };
 
 interface Entry {
   types: string;
+  /** Where Node.js has a build of its own. */
+  node?: string;
   default: string;
 }
 
@@ -186,9 +212,25 @@ test.each(entries)(
     expect(declarations).not.toMatch(/export\s+\*/);
     expect(listedExports(declarations)).toEqual([...(EXPORTS[name] ?? [])].sort());
 
-    const values = Object.keys(await import(join(repositoryRoot, entry.default)));
-    expect(values.sort()).toEqual(
-      (EXPORTS[name] ?? []).filter((exported) => !exported.startsWith("type ")).sort(),
-    );
+    for (const file of [entry.default, entry.node ?? entry.default]) {
+      const values = Object.keys(await import(join(repositoryRoot, file)));
+      expect(values.sort()).toEqual(
+        (EXPORTS[name] ?? []).filter((exported) => !exported.startsWith("type ")).sort(),
+      );
+    }
   },
 );
+
+test("the client of browsers, and its build in one file, import nothing of Node.js", async () => {
+  const imported = [...readImports(repositoryRoot)];
+  const reached = new Set(["src/client.browser.ts"]);
+  for (const file of reached) {
+    const [, targets = []] = imported.find(([name]) => name === file) ?? [];
+    for (const { target, typeOnly } of targets) if (!typeOnly) reached.add(target);
+    expect(readFileSync(join(repositoryRoot, file), "utf8")).not.toMatch(/from "(?!\.)/);
+  }
+  expect(reached.size).toBeGreaterThan(10);
+  const bundle = join(repositoryRoot, "dist/roomcast-client.js");
+  expect(readFileSync(bundle, "utf8")).not.toMatch(/\bimport\b|\brequire\b/);
+  expect(Object.keys(await import(bundle))).toContain("WebSocketClient");
+});

@@ -44,6 +44,10 @@ function checksOf(root) {
     { name: "format and lint (biome)", command: tool("@biomejs/biome/bin/biome", "check", ".") },
     { name: "types (tsc)", command: tool("typescript/bin/tsc", "-p", "tsconfig.json") },
     { name: "types of the pages (tsc)", command: tool("typescript/bin/tsc", "-p", "web") },
+    {
+      name: "types of the React example (tsc)",
+      command: tool("typescript/bin/tsc", "-p", "examples/react"),
+    },
     { name: "package (publint)", command: tool("publint/src/cli.js", "run", "--strict") },
     {
       name: "package types (attw)",
