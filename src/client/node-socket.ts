@@ -95,7 +95,10 @@ class NodeSocket implements ClientSocket {
     if (this.#failure !== null) return this.#failure;
     const cause = this.#error;
     const why = cause?.message ?? "it ended without an answer";
-    const error = new ConnectionFailedError(`The connection could not be made: ${why}`, { cause });
+    const error = new ConnectionFailedError(
+      `The connection could not be made: ${why}`,
+      cause === null ? {} : { cause },
+    );
     // Whoever answers with 101 and then breaks the protocol will do so again.
     return { error, final: this.#upgraded };
   }

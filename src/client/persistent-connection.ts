@@ -235,7 +235,7 @@ export class PersistentConnection {
     }
     const cause =
       code === 4401 ? new AuthenticationError("The credential is not valid any more.") : undefined;
-    const error = new ConnectionClosedError(code, reason, { cause });
+    const error = new ConnectionClosedError(code, reason, cause && { cause });
     if (wait === null) this.#events.emit("error", cause ?? error);
     this.#end(event, error, wait);
   }
