@@ -103,7 +103,6 @@ export class PersistentConnection {
 
   /** Connects, or tries at once if the next attempt is being waited for. Settles as that attempt does. */
   async connect(): Promise<void> {
-    if (this.#state === "closing") await this.close(LOST);
     if (this.#state === "open" || this.#attempt !== null) return this.#attempted;
     if (this.#state !== "reconnecting") {
       this.#state = "connecting";

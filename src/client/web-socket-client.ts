@@ -180,6 +180,8 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
   async connect(): Promise<void> {
     const { signal } = this.#options;
     signal?.throwIfAborted();
+    // The end comes first; then it begins anew.
+    if (this.state === "closing") await this.close();
     if (this.state === "idle" || this.state === "closed") {
       this.#inbox.begin();
       this.#wasOpen = false;
@@ -244,6 +246,7 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
         `timeoutMs must be at most ${MAX_REQUEST_TIMEOUT_MS}, not ${timeoutMs}.`,
       );
     }
+    options.signal?.throwIfAborted();
     const id = makeId();
     const answer = this.#send(this.#encode(message, false), id);
     return this.#until({ ...options, timeoutMs }, answer, (reason) =>

@@ -82,7 +82,13 @@ export const behaviours: Readonly<Record<string, (place: Place) => Promise<void>
     equal([bytes instanceof Uint8Array, [...(bytes as Uint8Array)]], [true, [0, 255]]);
     equal(await socket.recv(), '"a string"');
     equal(await socket.recvJson(), { an: "object" });
-    await socket.close(3001, "done");
+    const closing = socket.close(3001, "done");
+    equal([socket.isConnected, socket.state], [false, "closing"]);
+    await socket.connect();
+    await closing;
+    await socket.send("anew");
+    equal(await socket.recv(), "anew");
+    await socket.close();
     equal([socket.isConnected, socket.state], [false, "closed"]);
   },
 
@@ -267,6 +273,8 @@ export const behaviours: Readonly<Record<string, (place: Place) => Promise<void>
       (await place.asked(name)).filter((text) => text === "interrupt me"),
       ["interrupt me"],
     );
+    const signal = AbortSignal.abort(new Error("no"));
+    equal(((await rejection(socket.request("never", { signal }))) as Error).message, "no");
     const late = await rejection(socket.request("never", { timeoutMs: 5 }));
     equal((late as { code: string }).code, "timeout");
     await socket.close();
