@@ -233,11 +233,17 @@ export class LocalInstance implements ConnectionHost, Instance, PresenceObserver
     rules: RoomRules,
     idempotencyKey: string | null,
   ): Promise<Delivery> {
-    if (rules.history !== null && this.status === "connected") {
-      return this.#attachment.history.append(log, packet, rules.history, idempotencyKey);
+    try {
+      if (rules.history !== null && this.#started) {
+        return await this.#attachment.history.append(log, packet, rules.history, idempotencyKey);
+      }
+      throw new BackplaneUnavailableError("The manager is not running.", "not-stored");
+    } catch (error) {
+      const notStored =
+        error instanceof BackplaneUnavailableError && error.outcome === "not-stored";
+      if (!notStored || rules.whenUnavailable !== "ephemeral") throw error;
+      return this.publish(log, packet);
     }
-    if (rules.whenUnavailable === "ephemeral") return this.publish(log, packet);
-    throw new BackplaneUnavailableError("The backplane is away: nothing was stored.", "not-stored");
   }
 
   readHistory(log: LogName, since: string, limit: number): Promise<HistoryPage> {

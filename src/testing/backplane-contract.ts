@@ -4,6 +4,7 @@ import { type ContractCase, toContract } from "./contract.ts";
 import { DEAD_LETTERS } from "./dead-letter-contract.ts";
 import { HISTORY } from "./history-contract.ts";
 import { PRESENCE } from "./presence-contract.ts";
+import { RECEIPTS } from "./receipt-contract.ts";
 import { TASKS } from "./task-contract.ts";
 
 /**
@@ -21,6 +22,7 @@ export function backplaneContract(
     ...toContract("broker", BROKER, make),
     ...toContract("presence", PRESENCE, make),
     ...toContract("history", HISTORY, make),
+    ...toContract("receipts", RECEIPTS, make),
     ...toContract("tasks", TASKS, make),
     ...toContract("dead letters", DEAD_LETTERS, make),
   ];

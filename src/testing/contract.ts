@@ -10,7 +10,7 @@ export interface ContractCase {
 }
 
 /** An instance of the cluster that a case is about. */
-export interface Member extends Pick<Attachment, "broker" | "presence" | "history"> {
+export interface Member extends Pick<Attachment, "broker" | "presence" | "history" | "receipts"> {
   /** What the backplane told the instance. */
   readonly recorder: Recorder;
   stop(): Promise<void>;
@@ -69,8 +69,8 @@ export function toContract(
 async function join(backplane: Backplane, id: string): Promise<Member> {
   const recorder = new Recorder(id);
   const attachment = backplane.attach(recorder);
-  const { broker, presence, history } = attachment;
+  const { broker, presence, history, receipts } = attachment;
   await attachment.start();
   await recorder.until(() => broker.status === "connected");
-  return { recorder, broker, presence, history, stop: () => attachment.stop() };
+  return { recorder, broker, presence, history, receipts, stop: () => attachment.stop() };
 }

@@ -44,7 +44,8 @@ async function startTwo(
   const members: Member[] = [];
   for (const instanceId of ["here", "there"]) {
     const backplane = redisBackplane({ cluster: redis.urls, leaseMs: LEASE_MS });
-    const instance = await startManager({ backplane, instanceId });
+    const rooms = { "kept:*": { history: {} } };
+    const instance = await startManager({ backplane, instanceId, rooms });
     onDispose(instance.dispose);
     instances.push(instance);
     for (const event of ["offline", "leave"] as const) {
@@ -149,6 +150,13 @@ test("a primary is killed: its rooms go on here, its replica takes over, and nob
   const stop = chatter(instances, room);
   await until(() => members.every(({ seen }) => seen.length > 50));
   const primary = await redis.holder(slotOf(room));
+  const kept = async (isHere: boolean): Promise<string> => {
+    for (let i = 0; ; i++) {
+      const { server } = await redis.holder(slotOf(`kept:${i}`));
+      if ((server === primary.server) === isHere) return `kept:${i}`;
+    }
+  };
+  const [lost, safe] = [await kept(true), await kept(false)];
   await primary.server.kill();
   await until(() => instances.every(({ manager }) => manager.status === "degraded"));
   const [here, there] = instances;
@@ -157,6 +165,10 @@ test("a primary is killed: its rooms go on here, its replica takes over, and nob
     scope: "instance",
     localRecipients: 2,
   });
+  // Durable rooms on the other servers do not mind.
+  const sent = here.manager.broadcastToRoom(lost, "x");
+  await expect(sent).rejects.toMatchObject({ outcome: "not-stored" });
+  expect(await here.manager.broadcastToRoom(safe, "x")).toMatchObject({ id: expect.any(String) });
   await until(() => instances.every(({ manager }) => manager.status === "healthy"));
   const deliveries = await stop();
   await expectTogether(instances, members, room);

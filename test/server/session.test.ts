@@ -1,5 +1,5 @@
 import { setTimeout as wait } from "node:timers/promises";
-import { describe, expect, test } from "vitest";
+import { afterAll, describe, expect, test } from "vitest";
 import { z } from "zod";
 import type { Backplane } from "../../src/backplane/backplane.ts";
 import { memoryBackplane } from "../../src/backplane/memory/memory-backplane.ts";
@@ -13,9 +13,14 @@ import {
   type ManagerServerOptions,
   startManager,
 } from "../support/manager-server.ts";
+import { type RedisCluster, startRedisCluster } from "../support/redis-cluster.ts";
 import { startRedisServer } from "../support/redis-server.ts";
 
 const onDispose = useDisposals();
+// One for all tests, since it takes seconds to start; each has a prefix of its own.
+let cluster: RedisCluster | undefined;
+let uses = 0;
+afterAll(() => cluster?.dispose());
 
 const ROOMS = { "chat:*": { history: { maxLength: 1000, resumeLimit: 5 } } };
 
@@ -66,6 +71,14 @@ const backplanes: { name: string; start: StartCluster }[] = [
       const redis = await startRedisServer();
       onDispose(redis.dispose);
       return startAll(count, () => redisBackplane({ url: redis.url }), options);
+    },
+  },
+  {
+    name: "Redis Cluster",
+    start: async (count, options = {}) => {
+      cluster ??= await startRedisCluster();
+      const location = { cluster: cluster.urls, prefix: `test-${++uses}:` };
+      return startAll(count, () => redisBackplane(location), options);
     },
   },
 ];

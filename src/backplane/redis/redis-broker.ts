@@ -1,3 +1,4 @@
+import { BackplaneUnavailableError } from "../../protocol/errors.ts";
 import { quote } from "../../protocol/names.ts";
 import type { Instance } from "../backplane.ts";
 import type { Broker, BrokerStatus, Channel, Packet, Publication } from "../broker.ts";
@@ -122,6 +123,9 @@ export class RedisBroker implements Broker {
     run: (name: string, bytes: Buffer) => Promise<T>,
   ): Promise<{ readonly outcome: T; readonly publication: Publication }> {
     const name = this.#keys.channel(channel);
+    if (!this.#transport.flows(name)) {
+      throw new BackplaneUnavailableError("Redis is away: nothing was stored.", "not-stored");
+    }
     const { bytes, sequence, publication } = this.#prepare(channel, name, packet, true);
     try {
       const outcome = await run(name, bytes);
