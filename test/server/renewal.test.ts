@@ -34,17 +34,17 @@ async function open(one: ManagerServer, path: string, bearer: string): Promise<C
 
 test("a client is told that its token ends, and a fresh one keeps it connected", async () => {
   const one = await start();
-  const client = await open(one, "/", token("alice", 3));
+  const client = await open(one, "/", token("alice", 10));
   const { in_ms: inMs } = await client.nextOfType("refresh");
   expect(inMs).toBeGreaterThan(0);
-  expect(inMs).toBeLessThanOrEqual(3000);
+  expect(inMs).toBeLessThanOrEqual(2000);
   const [connection] = one.manager.connections();
   const before = connection?.principal?.expiresAt ?? 0;
   client.send({ type: "auth", token: token("alice", 3600, { scope: "more" }) });
   await expect.poll(() => connection?.principal?.expiresAt).toBeGreaterThan(before);
   expect(connection?.principal?.scopes).toEqual(["more"]);
   // Beyond the end of the first.
-  await expect.poll(() => Date.now(), { timeout: 10_000 }).toBeGreaterThan(before + 1500);
+  await expect.poll(() => Date.now(), { timeout: 60_000 }).toBeGreaterThan(before + 1500);
   client.send({ type: "ping" });
   expect(await client.nextJson()).toEqual({ type: "pong" });
 });
