@@ -28,7 +28,7 @@ export class Listeners<E extends { [K in keyof E]: unknown[] }> {
     return () => void this.#listeners[event]?.delete(added);
   }
 
-  /** Calls every listener of `event`. Whether there was any. */
+  /** Calls every listener of `event`, and answers whether there was one. */
   emit<K extends keyof E>(event: K, ...args: E[K]): boolean {
     const listeners = this.#listeners[event];
     if (listeners === undefined || listeners.size === 0) return false;

@@ -78,6 +78,7 @@ export class Feed {
 
   /** Begins at a position: everything after it will come or can be read. null: nobody can tell yet. */
   begin(position: string | null): void {
+    if (this.#closed) return;
     this.#last = position;
     if (position !== null) this.check();
     else for (const packet of this.#release()) this.receive(packet);

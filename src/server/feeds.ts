@@ -15,6 +15,8 @@ export interface FeedsHost {
   deliver(log: LogName, packet: MessagePacket): number;
   audience(log: LogName, packet: MessagePacket): number;
   gap(log: LogName): void;
+  /** Nobody wants a log any more that is subscribed to only now. */
+  unfollowed(log: LogName): void;
   report(error: unknown, stage: string): void;
 }
 
@@ -55,7 +57,7 @@ export class Feeds {
     const found = this.#feeds.get(log);
     if (found !== undefined) return found.opened;
     const feed = this.#make(log, rules);
-    const opened = this.#history.follow(log, rules).then((position) => feed.begin(position));
+    const opened = this.#follow(log, rules, feed);
     this.#feeds.set(log, { feed, rules, opened });
     this.#timer ??= setInterval(() => this.#look(), LOOK_EVERY_MS).unref();
     return opened;
@@ -78,6 +80,19 @@ export class Feeds {
     if (this.#timer !== null) clearInterval(this.#timer);
     this.#timer = null;
     for (const log of [...this.#feeds.keys()]) this.close(log);
+  }
+
+  /** Never rejects: a log that cannot be read must not hold up its room. */
+  async #follow(log: LogName, rules: LogRules, feed: Feed): Promise<void> {
+    let position: string | null = null;
+    try {
+      position = await this.#history.follow(log, rules);
+    } catch (error) {
+      this.#host.report(error, "history");
+    }
+    feed.begin(position);
+    // Everybody may have left while it was being subscribed to.
+    if (!this.#feeds.has(log)) this.#host.unfollowed(log);
   }
 
   #make(log: LogName, { resumeLimit, maxLength }: LogRules): Feed {

@@ -313,6 +313,10 @@ export class LocalInstance implements ConnectionHost, Instance, PresenceObserver
     return audienceOf(this.registry, channel, packet);
   }
 
+  unfollowed(log: LogName): void {
+    this.#attachment.broker.unsubscribe(log);
+  }
+
   gap(log: LogName): void {
     const frame = EncodedMessage.from({ type: "gap", room: roomOfChannel(log) }).plain;
     const joining = this.resumer.joining(log);

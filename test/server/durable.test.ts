@@ -211,6 +211,37 @@ test("a thousand clients that resume one room cost Redis a handful of reads", as
   expect(other.manager.history.resumes).toEqual({ recovered: 1000, lost: 0 });
 });
 
+test("a room that was left while it was being joined leaves no subscription behind", async () => {
+  const redis = await startRedis();
+  const one = await start(redisBackplane({ url: redis.url }));
+  const { connection } = await one.connect();
+  const admin = createClient({ url: redis.url });
+  await admin.connect();
+  onDispose(() => admin.destroy());
+  const subscribers = async (): Promise<number> =>
+    Number((await admin.pubSubNumSub(["ws:room:log:a"]))["ws:room:log:a"]);
+  const joining = connection.join("log:a");
+  await connection.leave("log:a");
+  await joining;
+  expect(await subscribers()).toBe(1);
+  await expect.poll(subscribers, PATIENTLY).toBe(0);
+});
+
+test("a log that cannot be read does not hold up its room", async () => {
+  const redis = await startRedis();
+  const one = await start(redisBackplane({ url: redis.url }));
+  const stages: string[] = [];
+  one.manager.on("error", (_error, { stage }) => stages.push(stage));
+  const admin = createClient({ url: redis.url });
+  await admin.connect();
+  onDispose(() => admin.destroy());
+  await admin.set("ws:log:room:log:a", "no stream");
+  const client = await member(one, "log:a");
+  await one.manager.broadcastToRoom("log:a", "fleeting", { persist: false });
+  expect(await client.next()).toBe("fleeting");
+  expect(stages).toContain("history");
+});
+
 test("with the backplane away a durable message rejects, or goes out as an ephemeral one where the policy says so", async () => {
   const redis = await startRedis();
   const one = await start(redisBackplane({ url: redis.url }));
