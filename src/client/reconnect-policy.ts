@@ -1,4 +1,5 @@
 import type { ClientConfig } from "../protocol/client-config.ts";
+import { mayReturn } from "../protocol/close-codes.ts";
 import type { HandshakeFailure } from "./runtime.ts";
 
 /** How long to wait before the next attempt. */
@@ -14,8 +15,6 @@ export interface Goodbye {
   readonly after_ms: number;
 }
 
-/** Close codes after which coming back cannot help, or is not wanted; so are all from 4500 on. */
-const FINAL = [1000, 1002, 1003, 1007, 1008, 1009, 1010, 4403, 4409];
 const SERVER_FAULT = 1011;
 const TOO_MANY_CONNECTIONS = 4008;
 const UNAUTHORIZED = 4401;
@@ -66,7 +65,7 @@ export class ReconnectPolicy {
 
   /** After an open connection was lost. Null: stay away. */
   afterClose(code: number, goodbye: Goodbye | null): Wait | null {
-    if (FINAL.includes(code) || code >= 4500 || goodbye?.reconnect === false) return null;
+    if (!mayReturn(code) || goodbye?.reconnect === false) return null;
     if (code === UNAUTHORIZED) return this.renew();
     if (code === SERVER_FAULT && ++this.#faults > MAX_FAULTS) return null;
     if (code === TOO_MANY_CONNECTIONS) {

@@ -51,7 +51,10 @@ export class Inbox<T> {
   }
 
   push(message: T, receipt: Receipt | null = null): void {
-    if (this.#ended) return;
+    if (this.#ended) {
+      this.#ignore(receipt);
+      return;
+    }
     for (const listener of this.#listeners) listener(message);
     if (this.#consumer !== null) {
       if (this.#consuming || this.#queue.length > 0) this.#keep(message, receipt);

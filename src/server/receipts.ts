@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { setTimeout as wait } from "node:timers/promises";
-import { HANDLING_MS, type ReceiptStore } from "../backplane/receipt-store.ts";
+import { HANDLING_MS, RECEIPT_MS, type ReceiptStore } from "../backplane/receipt-store.ts";
 import type { Receipt } from "../connections/receipt.ts";
 import { BackplaneUnavailableError } from "../protocol/errors.ts";
 import type { ServerFrame } from "../protocol/roomcast-v1.ts";
@@ -8,6 +8,8 @@ import type { ServerFrame } from "../protocol/roomcast-v1.ts";
 /** How often somebody who is at a message says so, and how often others ask, in milliseconds. */
 const EXTEND_EVERY_MS = HANDLING_MS / 3;
 const ASK_EVERY_MS = 250;
+/** A message is held no longer than it would be known to have been handled. */
+const MAX_EXTENSIONS = RECEIPT_MS / EXTEND_EVERY_MS;
 
 /** The connection a message with an id came by. Neither method may throw. */
 export interface Correspondent {
@@ -62,8 +64,11 @@ export class Receipts {
 
   #receipt(from: Correspondent, id: string, key: string): Receipt {
     const failed = (error: unknown): void => from.report(error, "receipt");
+    let extensions = 0;
     const extending = setInterval(() => {
-      this.#store.extend(key, from.id).catch(failed);
+      // Nobody may ever read it; then it is free to be taken again.
+      if (++extensions > MAX_EXTENSIONS) clearInterval(extending);
+      else this.#store.extend(key, from.id).catch(failed);
     }, EXTEND_EVERY_MS).unref();
     return {
       id,
