@@ -1,13 +1,10 @@
 export { connect, WebSocketClient } from "./client/browser.ts";
 export type { ClientEvents, CloseEvent, ReconnectingEvent } from "./client/events.ts";
 export type { MessageInfo } from "./client/inbox.ts";
+export type { WaitOptions, WebSocketClientOptions } from "./client/options.ts";
 export type { ClientState } from "./client/persistent-connection.ts";
 export type { ReceivedMessage } from "./client/runtime.ts";
-export type {
-  BaseClient,
-  WaitOptions,
-  WebSocketClientOptions,
-} from "./client/web-socket-client.ts";
+export type { BaseClient } from "./client/web-socket-client.ts";
 export type { ClientConfig } from "./protocol/client-config.ts";
 export {
   AuthenticationError,

@@ -1,4 +1,4 @@
-import type { WebSocketClientOptions } from "../client/web-socket-client.ts";
+import type { WebSocketClientOptions } from "../client/options.ts";
 import { loadConfig } from "../protocol/config.ts";
 import { ConfigurationError } from "../protocol/errors.ts";
 import { quote } from "../protocol/names.ts";

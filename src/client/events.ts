@@ -62,18 +62,12 @@ export class Emitter {
 
   /** False if nobody listens. */
   emit<Name extends keyof ClientEvents>(event: Name, ...args: ClientEvents[Name]): boolean {
-    // A listener of `error` that fails has nobody to tell.
-    const failed = (error: unknown): void => {
-      if (event !== "error") this.fail(error);
-    };
     const listeners = [...(this.#listeners[event] ?? [])];
     for (const listener of listeners) {
-      try {
-        const result = listener(...args);
-        if (result instanceof Promise) result.catch(failed);
-      } catch (error) {
-        failed(error);
-      }
+      new Promise((resolve) => resolve(listener(...args))).catch((error) => {
+        // A listener of `error` that fails has nobody to tell.
+        if (event !== "error") this.fail(error);
+      });
     }
     return listeners.length > 0;
   }

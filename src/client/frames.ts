@@ -4,7 +4,7 @@ import type { ReceivedMessage } from "./runtime.ts";
 /** What the application sends: text or bytes, and whether the text is an object or a list in JSON. */
 export interface Outgoing {
   readonly data: string | Uint8Array;
-  readonly structured: boolean;
+  readonly structured?: boolean;
 }
 
 /** A message of the server's history, as an application may send it (docs/PROTOCOL.md, section 9). */
@@ -19,7 +19,6 @@ export type IncomingFrame = ServerFrame | ReplayFrame;
 
 const LENGTH_BYTES = 2;
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
 
 /**
  * Makes a message ready to be sent: strings and bytes as they are, any other value as JSON.
@@ -27,15 +26,13 @@ const decoder = new TextDecoder();
  * @throws TypeError if it has no form on the wire (undefined, a function, a BigInt, a cycle).
  */
 export function encodeMessage(message: unknown, asJson: boolean): Outgoing {
-  if (typeof message === "string" && !asJson) return { data: message, structured: false };
-  if (message instanceof Uint8Array) return { data: message, structured: false };
-  if (message instanceof ArrayBuffer) return { data: new Uint8Array(message), structured: false };
+  if (typeof message === "string" && !asJson) return { data: message };
+  if (message instanceof Uint8Array) return { data: message };
+  if (message instanceof ArrayBuffer) return { data: new Uint8Array(message) };
   // What JSON cannot hold throws a TypeError, or gives nothing.
   const data: string | undefined = JSON.stringify(message);
-  if (data === undefined) {
-    throw new TypeError(`A message must be a string, bytes or JSON, not ${typeof message}.`);
-  }
-  return { data, structured: typeof message === "object" && message !== null };
+  if (data !== undefined) return { data, structured: typeof message === "object" };
+  throw new TypeError(`A message must be a string, bytes or JSON, not ${typeof message}.`);
 }
 
 /** How many bytes this is in UTF-8. */
@@ -46,14 +43,13 @@ export function byteLength(data: string | Uint8Array): number {
 /** A `message` frame; one with an id is to be acknowledged. */
 export function messageFrame(
   { data, structured }: Outgoing,
-  id: string | null,
+  id: string | undefined,
 ): string | Uint8Array {
-  const header = { type: "message", ...(id !== null && { id }) };
+  const header = JSON.stringify({ type: "message", id });
   if (typeof data === "string") {
-    const text = structured ? data : JSON.stringify(data);
-    return `${JSON.stringify(header).slice(0, -1)},"data":${text}}`;
+    return `${header.slice(0, -1)},"data":${structured ? data : JSON.stringify(data)}}`;
   }
-  const start = encoder.encode(JSON.stringify(header));
+  const start = encoder.encode(header);
   const bytes = new Uint8Array(LENGTH_BYTES + start.length + data.length);
   new DataView(bytes.buffer).setUint16(0, start.length);
   bytes.set(start, LENGTH_BYTES);
@@ -61,17 +57,19 @@ export function messageFrame(
   return bytes;
 }
 
-/** A frame of the server, and the bytes that came with it; null if it is none. */
-export function readFrame(
-  message: ReceivedMessage,
-): { readonly frame: IncomingFrame; readonly bytes: Uint8Array | null } | null {
+/** A frame of the server, and the bytes that came with it. What is none reads as an error. */
+export function readFrame(message: ReceivedMessage): {
+  readonly frame: IncomingFrame;
+  readonly bytes?: Uint8Array;
+} {
   try {
-    if (typeof message === "string") return { frame: JSON.parse(message), bytes: null };
+    // What is JSON but no object has no type, and is ignored.
+    if (typeof message === "string") return { frame: Object(JSON.parse(message)) };
     const view = new DataView(message.buffer, message.byteOffset, message.length);
     const start = LENGTH_BYTES + view.getUint16(0);
-    const header = decoder.decode(message.subarray(LENGTH_BYTES, start));
-    return { frame: JSON.parse(header), bytes: message.subarray(start) };
+    const header = new TextDecoder().decode(message.subarray(LENGTH_BYTES, start));
+    return { frame: Object(JSON.parse(header)), bytes: message.subarray(start) };
   } catch {
-    return null;
+    return { frame: { type: "error", code: "bad_frame", message: "This is no frame." } };
   }
 }

@@ -1,41 +1,27 @@
 import type { ClientConfig } from "../protocol/client-config.ts";
-import type { Runtime } from "./runtime.ts";
+import type { ClientSocket, Runtime } from "./runtime.ts";
 
-/** The connection that is watched. None of these may throw. */
-export interface Patient {
-  ping(id: number): void;
-  /** Nothing has come since a ping, for as long as it may take. */
-  dead(): void;
-  /** Whether we are the ones not reading, so that a missing pong proves nothing. */
-  isPaused(): boolean;
-}
+const nothing = (): void => {};
 
 /**
- * Pings one connection, measures how long the answers take, and notices within the ping interval and the
- * timeout when nothing comes any more.
+ * Pings the connection there is, measures how long the answers take, and ends it when nothing has come any more for
+ * the ping interval and the timeout.
  */
 export class Heartbeat {
-  readonly #clock: Pick<Runtime, "now" | "schedule">;
-  readonly #intervalMs: number;
-  readonly #timeoutMs: number;
-  readonly #patient: Patient;
+  readonly #runtime: Runtime;
+  readonly #config: ClientConfig;
+  #socket: ClientSocket | null = null;
+  #ping: ((id: number) => void) | null = null;
   #id = 0;
   #pingedAt = 0;
   #latency: number | null = null;
-  #cancelPing: () => void = () => {};
+  #cancelPing = nothing;
   /** Null: nothing is waited for. */
   #cancelDeadline: (() => void) | null = null;
 
-  constructor(
-    clock: Pick<Runtime, "now" | "schedule">,
-    { pingTimeoutMs }: ClientConfig,
-    intervalMs: number,
-    patient: Patient,
-  ) {
-    this.#clock = clock;
-    this.#intervalMs = intervalMs;
-    this.#timeoutMs = pingTimeoutMs;
-    this.#patient = patient;
+  constructor(runtime: Runtime, config: ClientConfig) {
+    this.#runtime = runtime;
+    this.#config = config;
   }
 
   /** The last round trip, in milliseconds; null: none was measured yet. */
@@ -43,14 +29,24 @@ export class Heartbeat {
     return this.#latency;
   }
 
+  /** Watches this socket. Without a way to ping it nothing can be noticed. */
+  start(socket: ClientSocket, ping: ((id: number) => void) | null): void {
+    this.#socket = socket;
+    this.#ping = ping;
+    this.#latency = null;
+    this.beat();
+  }
+
   /** Pings now, and from now on. */
   beat(): void {
+    const { pingIntervalMs } = this.#config;
     this.#cancelPing();
-    this.#cancelPing = this.#clock.schedule(this.#intervalMs, () => this.beat());
+    if (this.#ping === null || pingIntervalMs === null) return;
+    this.#cancelPing = this.#runtime.schedule(pingIntervalMs, () => this.beat());
     if (this.#cancelDeadline !== null) return;
     this.#await();
-    this.#pingedAt = this.#clock.now();
-    this.#patient.ping(++this.#id);
+    this.#pingedAt = this.#runtime.now();
+    this.#ping(++this.#id);
   }
 
   /** Something came, so the other side is there. */
@@ -61,7 +57,7 @@ export class Heartbeat {
 
   ponged(id: number): void {
     this.heard();
-    if (id === this.#id) this.#latency = this.#clock.now() - this.#pingedAt;
+    if (id === this.#id) this.#latency = this.#runtime.now() - this.#pingedAt;
   }
 
   stop(): void {
@@ -70,9 +66,10 @@ export class Heartbeat {
   }
 
   #await(): void {
-    this.#cancelDeadline = this.#clock.schedule(this.#timeoutMs, () => {
-      if (this.#patient.isPaused()) this.#await();
-      else this.#patient.dead();
+    this.#cancelDeadline = this.#runtime.schedule(this.#config.pingTimeoutMs, () => {
+      // Where we are the ones not reading, a missing pong proves nothing.
+      if (this.#socket?.held) this.#await();
+      else this.#socket?.terminate();
     });
   }
 }

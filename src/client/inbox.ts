@@ -5,9 +5,9 @@ import type { ReceivedMessage } from "./runtime.ts";
 /** What `roomcast.v1` says about a message besides its data. */
 export interface MessageInfo {
   /** The room it was sent to; absent if it was sent to this connection or user. */
-  readonly room?: string;
+  readonly room?: string | undefined;
   /** Its position in a durable room. */
-  readonly id?: string;
+  readonly id?: string | undefined;
   /** It comes from a replay of the history. */
   readonly replay?: true;
 }
@@ -17,21 +17,19 @@ export interface Arrival {
   /** Null: nothing for the application, which only has to be past it. */
   readonly message: ReceivedMessage | null;
   readonly info: MessageInfo;
-  /** The application is done with it. */
-  readonly taken: (() => void) | null;
 }
 
 /** A message for the application. */
-export interface Taking {
+export interface Taking extends Arrival {
   readonly message: ReceivedMessage;
-  /** To be called when it is done with it. */
-  taken(): void;
 }
 
-/** Holds up the sender and lets it go on. */
-export interface Flow {
-  pause(): void;
-  resume(): void;
+/** Whose inbox it is. */
+export interface InboxOwner {
+  /** Holds up the sender, or lets it go on. */
+  hold(held: boolean): void;
+  /** The application is done with this. */
+  taken(info: MessageInfo): void;
 }
 
 interface Reader {
@@ -45,49 +43,41 @@ interface Reader {
  */
 export class Inbox {
   readonly #limit: number;
-  readonly #flow: Flow;
   readonly #events: Emitter;
+  readonly #owner: InboxOwner;
   readonly #queue: Arrival[] = [];
   #reader: Reader | null = null;
   #iterations = 0;
-  #paused = false;
+  #held = false;
   /** Why no more come: null for a normal end; undefined while they do. */
   #end: Error | null | undefined;
 
-  constructor(limit: number, flow: Flow, events: Emitter) {
+  constructor(limit: number, events: Emitter, owner: InboxOwner) {
     this.#limit = limit;
-    this.#flow = flow;
     this.#events = events;
+    this.#owner = owner;
   }
 
   /** Whether the sender is held up because nobody takes what it sent. */
-  get paused(): boolean {
-    return this.#paused;
+  get held(): boolean {
+    return this.#held;
   }
 
   push(arrival: Arrival): void {
-    const told =
-      arrival.message !== null && this.#events.emit("message", arrival.message, arrival.info);
-    if (told && this.#reader === null && this.#iterations === 0) {
-      arrival.taken?.();
-      return;
-    }
-    this.#queue.push(arrival);
-    this.#serve();
-    if (!this.#paused && this.#queue.length >= this.#limit) {
-      this.#paused = true;
-      this.#flow.pause();
+    const { message, info } = arrival;
+    const told = message !== null && this.#events.emit("message", message, info);
+    if (told && !this.#isRead) this.#owner.taken(info);
+    else {
+      this.#queue.push(arrival);
+      this.#serve();
     }
   }
 
   /** There is a listener now: it gets what was kept, unless somebody is reading. */
   listened(): void {
-    if (this.#reader !== null || this.#iterations > 0) return;
-    for (const { message, info, taken } of this.#queue.splice(0)) {
-      if (message !== null) this.#events.emit("message", message, info);
-      taken?.();
-    }
-    this.#resume();
+    if (this.#isRead) return;
+    for (const arrival of this.#queue.splice(0)) this.push(arrival);
+    this.#serve();
   }
 
   /** No more come. Readers get what is left; then the end, or the error. */
@@ -99,21 +89,21 @@ export class Inbox {
   /** More may come again; what is left of before is not of interest any more. */
   begin(): void {
     this.#end = undefined;
+    this.#held = false;
     this.#queue.length = 0;
-    this.#paused = false;
   }
 
   /**
-   * The next message; null at a normal end. Whoever got it calls its `taken`.
+   * The next message; null at a normal end. Whoever got it says when it is taken.
    *
    * @throws WebSocketError (as a rejection) with code `concurrent_recv` if somebody is waiting already.
    */
   take(): Promise<Taking | null> {
     return new Promise((resolve, reject) => {
       if (this.#reader !== null) {
-        const message = "Only one recv or iteration can wait for a message at a time.";
-        reject(new WebSocketError(message, { code: "concurrent_recv" }));
-        return;
+        throw new WebSocketError("Only one recv or iteration can wait at a time.", {
+          code: "concurrent_recv",
+        });
       }
       this.#reader = { resolve, reject };
       this.#serve();
@@ -134,7 +124,7 @@ export class Inbox {
         try {
           yield next.message;
         } finally {
-          next.taken();
+          this.#owner.taken(next.info);
         }
       }
     } finally {
@@ -142,23 +132,28 @@ export class Inbox {
     }
   }
 
-  #serve(): void {
-    while (this.#queue[0]?.message === null) this.#queue.shift()?.taken?.();
-    const reader = this.#reader;
-    if (reader === null) return;
-    const { message, taken } = this.#queue.shift() ?? {};
-    if (message != null) {
-      reader.resolve({ message, taken: () => taken?.() });
-      this.#resume();
-    } else if (this.#end instanceof Error) reader.reject(this.#end);
-    else if (this.#end === null) reader.resolve(null);
-    else return;
-    this.#reader = null;
+  get #isRead(): boolean {
+    return this.#reader !== null || this.#iterations > 0;
   }
 
-  #resume(): void {
-    if (!this.#paused || this.#queue.length >= this.#limit) return;
-    this.#paused = false;
-    this.#flow.resume();
+  #serve(): void {
+    const queue = this.#queue;
+    const reader = this.#reader;
+    // Not past anything as long as a loop works on the message before it.
+    while (queue[0]?.message === null && (reader !== null || this.#iterations === 0)) {
+      this.#owner.taken(queue.shift()?.info ?? {});
+    }
+    if (reader !== null && (queue.length > 0 || this.#end !== undefined)) {
+      this.#reader = null;
+      const { message = null, info = {} } = queue.shift() ?? {};
+      if (message !== null) reader.resolve({ message, info });
+      else if (this.#end) reader.reject(this.#end);
+      else reader.resolve(null);
+    }
+    const held = queue.length >= this.#limit;
+    if (held !== this.#held) {
+      this.#held = held;
+      this.#owner.hold(held);
+    }
   }
 }

@@ -75,12 +75,13 @@ class NodeSocket implements ClientSocket {
 
   readonly ping = (id: number): void => this.#socket.ping(String(id));
 
-  pause(): void {
-    this.#socket.pause();
+  hold(held: boolean): void {
+    if (held) this.#socket.pause();
+    else this.#socket.resume();
   }
 
-  resume(): void {
-    this.#socket.resume();
+  get held(): boolean {
+    return this.#socket.isPaused;
   }
 
   close(code: number, reason: string): void {

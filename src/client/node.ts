@@ -1,6 +1,7 @@
 import { connections } from "./connections.ts";
 import { nodeRuntime } from "./node-runtime.ts";
-import { BaseClient, type WebSocketClientOptions } from "./web-socket-client.ts";
+import type { WebSocketClientOptions } from "./options.ts";
+import { BaseClient } from "./web-socket-client.ts";
 
 /** A client of any WebSocket server that stays connected; see `docs/client.md`. */
 export class WebSocketClient extends BaseClient {
@@ -13,7 +14,7 @@ export class WebSocketClient extends BaseClient {
 /**
  * One connection after another, for people who want to see each: the next when the last is lost, as the
  * reconnection has it. They never reconnect themselves. One that is still open when the loop goes on is closed
- * first; leaving the loop closes it too. Ends after a normal close.
+ * first; leaving the loop closes it too. Ends after a normal close, and when the signal aborts.
  *
  * @throws ConnectionFailedError or AuthenticationError if the first attempt fails, or no other will be made;
  * ConnectionClosedError if the last connection was closed for good, but not with 1000.
@@ -22,9 +23,5 @@ export function connect(
   url: string | URL,
   options: WebSocketClientOptions = {},
 ): AsyncGenerator<BaseClient, undefined, undefined> {
-  return connections(
-    nodeRuntime,
-    options,
-    (each, alone) => new BaseClient(nodeRuntime, url, each, alone),
-  );
+  return connections(nodeRuntime, url, options);
 }

@@ -1,11 +1,12 @@
-import { type ConnectionClosedError, WebSocketError } from "../protocol/errors.ts";
+import { ConnectionClosedError, WebSocketError } from "../protocol/errors.ts";
+import { SUBPROTOCOL } from "../protocol/roomcast-v1.ts";
 import { messageFrame, type Outgoing } from "./frames.ts";
 import type { ClientSocket } from "./runtime.ts";
 
 interface Entry {
   readonly outgoing: Outgoing;
-  /** Of a request; null: a message that nobody answers. */
-  readonly id: string | null;
+  /** Of a request; undefined: a message that nobody answers. */
+  readonly id: string | undefined;
   resolve(answer?: unknown): void;
   reject(error: unknown): void;
 }
@@ -19,16 +20,21 @@ export class Outbox {
   /** In order: messages that wait for a connection, and requests, by their ids, that wait for their answer. */
   readonly #entries: Map<unknown, Entry> = new Map();
   #socket: ClientSocket | null = null;
-  #enveloped = false;
+  /** Why nothing can be sent now or later; null: it can. */
+  #end: Error | null = new ConnectionClosedError(1006, "not connected");
 
   constructor(limit: number) {
     this.#limit = limit;
   }
 
+  /** There is going to be a connection. */
+  begin(): void {
+    this.#end = null;
+  }
+
   /** Sends what has waited, in order. */
-  open(socket: ClientSocket, enveloped: boolean): void {
+  open(socket: ClientSocket): void {
     this.#socket = socket;
-    this.#enveloped = enveloped;
     for (const [key, entry] of this.#entries) this.#transmit(key, entry, socket);
   }
 
@@ -37,8 +43,9 @@ export class Outbox {
     this.#socket = null;
   }
 
-  /** There will be no other connection. */
-  end(error: ConnectionClosedError): void {
+  /** Nothing more is sent, and nobody is answered. */
+  end(error: Error): void {
+    this.#end = error;
     for (const entry of this.#entries.values()) entry.reject(error);
     this.#entries.clear();
   }
@@ -47,42 +54,44 @@ export class Outbox {
    * Sends a message, and resolves when the system has taken it and there is room for more; with an `id` sends a
    * request, and resolves with its answer.
    *
-   * @throws what `away` makes (as a rejection) if it cannot be sent now and too many wait already.
+   * @throws ConnectionClosedError (as a rejection) if there will be no connection, if there is none now and too many
+   * wait already, or if the message was lost with the connection.
    */
-  send(outgoing: Outgoing, id: string | null, away: () => Error): Promise<unknown> {
+  send(outgoing: Outgoing, id?: string): Promise<unknown> {
     return new Promise((resolve, reject) => {
+      if (this.#end !== null) throw this.#end;
       const entry = { outgoing, id, resolve, reject };
       const key = id ?? entry;
-      if (this.#socket !== null) {
-        this.#entries.set(key, entry);
-        this.#transmit(key, entry, this.#socket);
-      } else if (this.#entries.size < this.#limit) this.#entries.set(key, entry);
-      else reject(away());
+      if (this.#socket === null && this.#entries.size >= this.#limit) {
+        throw new ConnectionClosedError(1006, "too many messages wait");
+      }
+      this.#entries.set(key, entry);
+      if (this.#socket !== null) this.#transmit(key, entry, this.#socket);
     });
   }
 
   /** The answer to a request, or why there is none. False if nobody waits for it. */
-  answered(id: string, answer: unknown, error: unknown = null): boolean {
+  answered(id: string | undefined, answer: unknown, error?: unknown): boolean {
     const entry = this.#entries.get(id);
-    this.#entries.delete(id);
-    if (error === null) entry?.resolve(answer);
+    if (error === undefined) entry?.resolve(answer);
     else entry?.reject(error);
-    return entry !== undefined;
+    return this.#entries.delete(id);
   }
 
-  #transmit(key: unknown, entry: Entry, socket: ClientSocket): void {
-    const { outgoing, id, resolve, reject } = entry;
-    if (id === null) {
-      this.#entries.delete(key);
-      socket
-        .send(this.#enveloped ? messageFrame(outgoing, id) : outgoing.data)
-        .then(resolve, reject);
-    } else if (this.#enveloped) {
-      // Whether it was sent shows in its answer; until then it is sent again.
-      socket.send(messageFrame(outgoing, id)).catch(() => {});
-    } else {
+  #transmit(key: unknown, { outgoing, id, resolve, reject }: Entry, socket: ClientSocket): void {
+    const enveloped = socket.protocol === SUBPROTOCOL;
+    if (id !== undefined && !enveloped) {
       const message = "A request needs a server that speaks roomcast.v1.";
       this.answered(id, null, new WebSocketError(message, { code: "not_supported" }));
+      return;
+    }
+    const sent = socket.send(enveloped ? messageFrame(outgoing, id) : outgoing.data);
+    if (id === undefined) {
+      this.#entries.delete(key);
+      sent.then(resolve, (cause) => reject(new ConnectionClosedError(1006, "", { cause })));
+    } else {
+      // Whether it was sent shows in its answer; until then it is sent again.
+      sent.catch(() => {});
     }
   }
 }

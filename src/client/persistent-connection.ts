@@ -4,8 +4,10 @@ import {
   ConnectionClosedError,
   ConnectionFailedError,
 } from "../protocol/errors.ts";
-import type { CloseEvent, Emitter } from "./events.ts";
-import type { Goodbye, ReconnectPolicy, Wait } from "./reconnect-policy.ts";
+import type { Emitter } from "./events.ts";
+import type { Heartbeat } from "./heartbeat.ts";
+import type { WebSocketClientOptions } from "./options.ts";
+import type { ReconnectPolicy, Wait } from "./reconnect-policy.ts";
 import type { ClientSocket, HandshakeFailure, ReceivedMessage, Runtime } from "./runtime.ts";
 
 /** What a client is doing. */
@@ -20,249 +22,245 @@ export type ClientState =
   /** For good, unless `connect` is called again. */
   | "closed";
 
+/** Where to, how, and how to come back. */
+export interface Destination {
+  readonly runtime: Runtime;
+  readonly url: string;
+  readonly options: WebSocketClientOptions;
+  readonly config: ClientConfig;
+  readonly policy: ReconnectPolicy;
+  readonly events: Emitter;
+  readonly heartbeat: Heartbeat;
+  /** If this is one of several that are made one after another, and never comes back itself. */
+  readonly succession: Succession | null;
+}
+
+/** What connections that are made one after another have in common. */
+export interface Succession {
+  readonly policy: ReconnectPolicy;
+  /** When the next one may be made; undefined: there is to be none. */
+  wait: Wait | undefined;
+  /** Why there is to be none, unless the last one ended normally. */
+  error: Error | undefined;
+}
+
 /** Whose connection it is. None of these may throw. */
 export interface ConnectionOwner {
   opened(socket: ClientSocket): void;
   received(message: ReceivedMessage): void;
-  ponged(id: number): void;
   /** The open connection is gone. */
   lost(): void;
-  /** The device is back, so the connection had better be looked at. */
-  woke(): void;
-  /** It is over; the error is null after a normal end. `wait`: when another one may be made, null: not. */
-  finished(event: CloseEvent, error: ConnectionClosedError | null, wait: Wait | null): void;
+  /** It is over, normally or not. */
+  finished(error: ConnectionClosedError, isNormal: boolean): void;
 }
 
-/** Where to, as whom, and how to come back. */
-export interface Destination {
-  readonly url: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly protocols: readonly string[];
-  readonly token: string | (() => string | Promise<string>) | undefined;
-  readonly policy: ReconnectPolicy;
-  /** Whether somebody else makes the next connection. */
-  readonly single: boolean;
-}
-
-/** A connection that lasted so long was a good one. */
-const STABLE_MS = 5000;
-const LOST: CloseEvent = { code: 1006, reason: "" };
-
+/** An attempt to connect, from when it is planned. */
 interface Attempt {
   resolve(): void;
   reject(error: unknown): void;
 }
 
+const nothing = (): void => {};
+
 /** Keeps one connection: makes it, and makes it again as the policy has it. Never two attempts at a time. */
 export class PersistentConnection {
-  readonly #runtime: Runtime;
   readonly #to: Destination;
-  readonly #config: ClientConfig;
-  readonly #events: Emitter;
   readonly #owner: ConnectionOwner;
-  readonly #policy: ReconnectPolicy;
   #state: ClientState = "idle";
-  /** The attempt there is, and what it resolves. */
   #attempt: Attempt | null = null;
   #attempted: Promise<void> = Promise.resolve();
+  /** For how long the attempt has to wait yet; null: it is being made. */
+  #wait: Wait | null = null;
   /** Of the attempt, and then of the connection. */
   #socket: ClientSocket | null = null;
-  #openedAt = 0;
-  #goodbye: Goodbye | null = null;
-  /** Whether the server has to be left alone for now. */
-  #firm = false;
-  #cancelTimer: () => void = () => {};
-  #stopWatching: () => void = () => {};
-  /** What this side closed with. */
-  #closing: CloseEvent | null = null;
-  #whenClosed: (() => void)[] = [];
+  /** What this side closes with. */
+  #closing: ConnectionClosedError | null = null;
+  #closed: Promise<void> = Promise.resolve();
+  #resolveClosed = nothing;
+  #cancelTimer = nothing;
+  #stopWatching = nothing;
 
-  constructor(
-    runtime: Runtime,
-    to: Destination,
-    config: ClientConfig,
-    events: Emitter,
-    owner: ConnectionOwner,
-  ) {
-    this.#runtime = runtime;
+  constructor(to: Destination, owner: ConnectionOwner) {
     this.#to = to;
-    this.#config = config;
-    this.#events = events;
     this.#owner = owner;
-    this.#policy = to.policy;
   }
 
   get state(): ClientState {
     return this.#state;
   }
 
-  /** The server is about to close. */
-  goodbye(goodbye: Goodbye): void {
-    this.#goodbye = goodbye;
-  }
-
   /** Connects, or tries at once if the next attempt is being waited for. Settles as that attempt does. */
-  async connect(): Promise<void> {
-    if (this.#state === "open" || this.#attempt !== null) return this.#attempted;
-    if (this.#state !== "reconnecting") {
+  connect(): Promise<void> {
+    const { runtime, policy, heartbeat, succession } = this.#to;
+    if (this.#state === "idle" || this.#state === "closed") {
       this.#state = "connecting";
       this.#closing = null;
-      if (!this.#to.single) this.#policy.stable();
-      this.#stopWatching = this.#runtime.onWake(() => this.#woke());
-    }
-    return this.#try();
-  }
-
-  /** Ends it for good. Resolves when it has ended. */
-  async close(event: CloseEvent): Promise<void> {
-    if (this.#state === "idle" || this.#state === "closed") return;
-    const closed = new Promise<void>((resolve) => this.#whenClosed.push(resolve));
-    const socket = this.#socket;
-    if (this.#state === "open" && socket !== null) {
-      this.#closing = event;
-      this.#state = "closing";
-      socket.resume();
-      socket.close(event.code, event.reason);
-      const { closeTimeoutMs } = this.#config;
-      this.#cancelTimer = this.#runtime.schedule(closeTimeoutMs, () => socket.terminate());
-    } else if (this.#state !== "closing") {
-      const attempt = this.#attempt;
-      this.#attempt = null;
-      socket?.terminate();
-      this.#finish(event, null, null);
-      attempt?.reject(new ConnectionClosedError(event.code, event.reason));
-    }
-    return closed;
-  }
-
-  /** The connection is dead, though nobody closed it. */
-  terminate(): void {
-    this.#socket?.terminate();
-  }
-
-  #woke(): void {
-    this.#policy.startAnew();
-    if (this.#state === "open") this.#owner.woke();
-    else if (this.#attempt === null && !this.#firm) this.#try();
-  }
-
-  #try(): Promise<void> {
-    this.#cancelTimer();
-    this.#attempted = new Promise((resolve, reject) => {
-      const attempt = { resolve, reject };
-      this.#attempt = attempt;
-      this.#dial(attempt).catch((cause: unknown) => {
-        const error = new ConnectionFailedError(`No attempt could be made: ${cause}`, { cause });
-        this.#failed(attempt, { error });
+      this.#closed = new Promise((resolve) => {
+        this.#resolveClosed = resolve;
       });
-    });
-    // Not everybody wants to know how it goes.
-    this.#attempted.catch(() => {});
+      this.#stopWatching = runtime.onWake(() => {
+        policy.startAnew();
+        if (this.#state === "open") heartbeat.beat();
+        else if (this.#wait?.firm === false) this.#dial();
+      });
+      if (succession === null) policy.reset();
+      this.#plan(succession?.wait);
+    } else if (this.#wait !== null) this.#dial();
     return this.#attempted;
   }
 
-  async #dial(attempt: Attempt): Promise<void> {
-    const { url, protocols, headers, token } = this.#to;
-    const credential = typeof token === "function" ? await token() : token;
-    // Closed while the token was fetched.
-    if (this.#attempt !== attempt) return;
-    const { maxMessageSize, openTimeoutMs } = this.#config;
-    let late: HandshakeFailure | null = null;
-    const socket = this.#runtime.open(
-      url,
-      { headers, protocols, token: credential, maxMessageSize },
-      {
-        opened: () => {
-          if (this.#attempt === attempt) this.#opened(attempt, socket);
-        },
-        received: (message) => this.#owner.received(message),
-        ponged: (id) => this.#owner.ponged(id),
-        ended: (code, reason, failure) => {
-          if (failure !== null) this.#failed(attempt, late ?? failure);
-          else if (this.#socket === socket) this.#lost({ code, reason });
-        },
-      },
-    );
-    this.#socket = socket;
-    this.#cancelTimer = this.#runtime.schedule(openTimeoutMs, () => {
-      const message = `The handshake took longer than ${openTimeoutMs} ms.`;
-      late = { error: new ConnectionFailedError(message) };
-      socket.terminate();
+  /** Ends it for good. Resolves when it has ended. */
+  close(error: ConnectionClosedError): Promise<void> {
+    const { runtime, config } = this.#to;
+    const socket = this.#socket;
+    const attempt = this.#attempt;
+    if (this.#state === "open") {
+      this.#closing = error;
+      this.#state = "closing";
+      socket?.hold?.(false);
+      socket?.close(error.closeCode, error.reason);
+      this.#cancelTimer = runtime.schedule(config.closeTimeoutMs, () => socket?.terminate());
+    } else if (attempt !== null) {
+      this.#finish(error, true);
+      socket?.terminate();
+      attempt.reject(error);
+    }
+    return this.#closed;
+  }
+
+  /** Makes an attempt: now, or when it is due. Returns in how many milliseconds; null: nobody knows. */
+  #plan(wait: Wait | undefined): number | null {
+    const { runtime } = this.#to;
+    this.#attempted = new Promise((resolve, reject) => {
+      this.#attempt = { resolve, reject };
     });
+    // Not everybody wants to know how it goes.
+    this.#attempted.catch(nothing);
+    if (wait === undefined) {
+      this.#dial();
+      return 0;
+    }
+    this.#wait = wait;
+    // Without a network there is nothing to try; coming online wakes us.
+    if (!wait.firm && !runtime.isOnline()) return null;
+    this.#cancelTimer = runtime.schedule(wait.delayMs, () => this.#dial());
+    return wait.delayMs;
   }
 
-  #opened(attempt: Attempt, socket: ClientSocket): void {
+  async #dial(): Promise<void> {
+    const { runtime, url, options, config, heartbeat } = this.#to;
+    const { headers = {}, subprotocols: protocols = [], token } = options;
+    const attempt = this.#attempt;
+    this.#wait = null;
     this.#cancelTimer();
+    try {
+      const credential = typeof token === "function" ? await token() : token;
+      // Closed while the token was fetched.
+      if (this.#attempt !== attempt) return;
+      const { maxMessageSize, openTimeoutMs } = config;
+      let late: HandshakeFailure | undefined;
+      const socket = runtime.open(
+        url,
+        { headers, protocols, token: credential, maxMessageSize },
+        {
+          opened: () => this.#opened(socket),
+          received: (message) => {
+            heartbeat.heard();
+            this.#owner.received(message);
+          },
+          ponged: (id) => heartbeat.ponged(id),
+          ended: (code, reason, failure) => {
+            // Closed during the handshake.
+            if (this.#socket !== socket) return;
+            if (failure === null) this.#lost(code, reason);
+            else this.#failed(late ?? failure);
+          },
+        },
+      );
+      this.#socket = socket;
+      this.#cancelTimer = runtime.schedule(openTimeoutMs, () => {
+        const message = `The handshake took longer than ${openTimeoutMs} ms.`;
+        late = { error: new ConnectionFailedError(message) };
+        socket.terminate();
+      });
+    } catch (cause) {
+      if (this.#attempt !== attempt) return;
+      const message = `No attempt could be made: ${cause}`;
+      this.#failed({ error: new ConnectionFailedError(message, { cause }) });
+    }
+  }
+
+  #opened(socket: ClientSocket): void {
+    const { runtime, policy, succession } = this.#to;
+    const attempt = this.#attempt;
+    if (succession !== null) succession.wait = undefined;
     this.#attempt = null;
+    this.#cancelTimer();
     this.#state = "open";
-    this.#openedAt = this.#runtime.now();
-    this.#goodbye = null;
+    policy.opened(runtime.now());
     this.#owner.opened(socket);
-    attempt.resolve();
+    attempt?.resolve();
   }
 
-  #failed(attempt: Attempt, failure: HandshakeFailure): void {
-    if (this.#attempt !== attempt) return;
-    this.#attempt = null;
+  #failed(failure: HandshakeFailure): void {
+    const { policy, succession, events } = this.#to;
     const { error, unauthorized } = failure;
-    const { single } = this.#to;
+    const attempt = this.#attempt;
     // The first attempt is not repeated, but for a token that has to be renewed.
-    const isFirst = this.#state === "connecting" && !single;
-    const wait = isFirst ? null : this.#policy.afterFailure(failure);
-    if (isFirst && unauthorized && this.#policy.renew() !== null) {
-      this.#try().then(attempt.resolve, attempt.reject);
+    const isFirst = this.#state === "connecting" && succession === null;
+    if (isFirst && unauthorized && policy.renew() !== null) {
+      this.#dial();
       return;
     }
-    if (this.#state === "reconnecting") this.#events.emit("error", error);
-    this.#end(LOST, new ConnectionClosedError(LOST.code, "", { cause: error }), wait);
-    attempt.reject(error);
+    if (this.#state === "reconnecting") events.emit("error", error);
+    const wait = isFirst ? null : policy.afterFailure(failure);
+    this.#end(new ConnectionClosedError(1006, "", { cause: error }), false, wait);
+    attempt?.reject(error);
   }
 
-  #lost(event: CloseEvent): void {
-    this.#cancelTimer();
+  #lost(code: number, reason: string): void {
+    const { policy, runtime, events, heartbeat } = this.#to;
+    heartbeat.stop();
     this.#owner.lost();
-    if (this.#runtime.now() - this.#openedAt >= STABLE_MS) this.#policy.stable();
     if (this.#closing !== null) {
-      this.#finish(this.#closing, null, null);
+      this.#finish(this.#closing, true);
       return;
     }
-    const { code, reason } = event;
-    const wait = this.#policy.afterClose(code, this.#goodbye);
-    if (code === 1000) {
-      this.#finish(event, null, null);
-      return;
-    }
+    const wait = policy.afterClose(code, runtime.now());
+    const isNormal = code === 1000;
     const cause =
       code === 4401 ? new AuthenticationError("The credential is not valid any more.") : undefined;
-    const error = new ConnectionClosedError(code, reason, cause && { cause });
-    if (wait === null) this.#events.emit("error", cause ?? error);
-    this.#end(event, error, wait);
+    const error = new ConnectionClosedError(code, reason, { cause });
+    if (wait === null && !isNormal) events.emit("error", cause ?? error);
+    this.#end(error, isNormal, wait);
   }
 
-  /** Waits for the next attempt, if there is to be one here. */
-  #end(event: CloseEvent, error: ConnectionClosedError, wait: Wait | null): void {
-    this.#cancelTimer();
-    this.#socket = null;
-    if (wait === null || this.#to.single) {
-      this.#finish(event, error, wait);
+  /** The connection or the attempt is over. Plans the next, if there is to be one here. */
+  #end(error: ConnectionClosedError, isNormal: boolean, wait: Wait | null): void {
+    const { policy, succession, events } = this.#to;
+    if (succession !== null) {
+      succession.wait = wait ?? undefined;
+      succession.error = wait === null && !isNormal ? error : undefined;
+    } else if (wait !== null) {
+      this.#cancelTimer();
+      this.#socket = null;
+      this.#state = "reconnecting";
+      const delayMs = this.#plan(wait);
+      const { closeCode: code, reason } = error;
+      events.emit("reconnecting", { attempt: policy.attempt, delayMs, code, reason });
       return;
     }
-    this.#state = "reconnecting";
-    this.#firm = wait.firm;
-    // Without a network there is nothing to try; coming online wakes us.
-    const delayMs = wait.firm || this.#runtime.isOnline() ? wait.delayMs : null;
-    if (delayMs !== null) {
-      this.#cancelTimer = this.#runtime.schedule(delayMs, () => this.#try());
-    }
-    this.#events.emit("reconnecting", { attempt: this.#policy.attempt, delayMs, ...event });
+    this.#finish(error, isNormal);
   }
 
-  #finish(event: CloseEvent, error: ConnectionClosedError | null, wait: Wait | null): void {
+  #finish(error: ConnectionClosedError, isNormal: boolean): void {
     this.#state = "closed";
+    this.#attempt = null;
+    this.#wait = null;
     this.#socket = null;
     this.#cancelTimer();
     this.#stopWatching();
-    this.#owner.finished(event, error, wait);
-    for (const resolve of this.#whenClosed.splice(0)) resolve();
+    this.#owner.finished(error, isNormal);
+    this.#resolveClosed();
   }
 }

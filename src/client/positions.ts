@@ -1,4 +1,5 @@
 import { type JoinedFrame, type Link, MAX_RESUMED_ROOMS } from "../protocol/roomcast-v1.ts";
+import type { MessageInfo } from "./inbox.ts";
 
 /** How many ids of a room are remembered, to recognise what comes again. */
 const REMEMBERED = 1000;
@@ -22,7 +23,9 @@ export class Positions {
 
   constructor(from: Readonly<Record<string, string>>) {
     for (const [room, position] of Object.entries(from)) {
-      this.#rooms.set(room, { received: position, taken: position, recent: new Set() });
+      const place = this.#place(room);
+      place.received = position;
+      place.taken = position;
     }
   }
 
@@ -39,28 +42,29 @@ export class Positions {
   /** A message came. "gap": the one before it did not. */
   received(room: string, { id, prev }: Link): "next" | "duplicate" | "gap" {
     const place = this.#place(room);
-    if (place.recent.has(id)) return "duplicate";
-    const follows = place.received === null || place.received === prev;
+    const { recent, received } = place;
+    if (recent.has(id)) return "duplicate";
     place.received = id;
-    place.recent.add(id);
-    const [oldest = ""] = place.recent;
-    if (place.recent.size > REMEMBERED) place.recent.delete(oldest);
-    return follows ? "next" : "gap";
+    recent.add(id);
+    const [oldest = ""] = recent;
+    if (recent.size > REMEMBERED) recent.delete(oldest);
+    return received === null || received === prev ? "next" : "gap";
   }
 
-  /** The application is past this position. */
-  took(room: string, position: string): void {
+  /** The application is past this. Without a room or an id it stands nowhere. */
+  took({ room = "", id }: Partial<MessageInfo>): void {
     const place = this.#rooms.get(room);
-    if (place !== undefined) place.taken = position;
+    if (place !== undefined && id !== undefined) place.taken = id;
   }
 
   /** "gap": messages before this were lost. "new": there was nothing to lose. */
   joined({ room, recovered, position }: JoinedFrame): "recovered" | "gap" | "new" {
-    if (recovered === true) return "recovered";
-    const before = this.#rooms.get(room)?.received ?? null;
-    this.#place(room).received = position;
+    if (recovered) return "recovered";
+    const place = this.#place(room);
+    const { received } = place;
+    place.received = position;
     // It was not asked for, as too many others were, and has moved on.
-    const missed = recovered === null && before !== null && before !== position;
+    const missed = received !== null && received !== position;
     return recovered === false || missed ? "gap" : "new";
   }
 
@@ -74,20 +78,16 @@ export class Positions {
   }
 
   #pick(which: "received" | "taken", limit?: number): Record<string, string> {
-    const known = [...this.#rooms].flatMap(([room, place]): [string, string][] => {
-      const position = place[which];
-      return position === null ? [] : [[room, position]];
-    });
+    const known = [...this.#rooms].flatMap(([room, { [which]: position }]) =>
+      position === null ? [] : [[room, position] as const],
+    );
     // Not by assignment: a room may be called `__proto__`.
     return Object.fromEntries(known.slice(0, limit));
   }
 
   #place(room: string): Place {
-    let place = this.#rooms.get(room);
-    if (place === undefined) {
-      place = { received: null, taken: null, recent: new Set() };
-      this.#rooms.set(room, place);
-    }
+    const place = this.#rooms.get(room) ?? { received: null, taken: null, recent: new Set() };
+    this.#rooms.set(room, place);
     return place;
   }
 }

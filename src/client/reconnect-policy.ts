@@ -15,29 +15,35 @@ export interface Goodbye {
   readonly after_ms: number;
 }
 
-const SERVER_FAULT = 1011;
-const TOO_MANY_CONNECTIONS = 4008;
 const UNAUTHORIZED = 4401;
-/** The least delay after a close code, in milliseconds: an overloaded server, and one that was flooded. */
-const LEAST_MS: Readonly<Record<number, number>> = { 1013: 5000, 4429: 10_000 };
-/** How long the place of a lost connection stays taken. */
-const LEASE_MS = 15_000;
-/** Faults of the server in a row. */
-const MAX_FAULTS = 5;
+/** After some close codes: how often in a row to come back, and the least delay in milliseconds. */
+const LIMITS: Readonly<Record<number, readonly [times: number, leastMs: number]>> = {
+  // Faults of the server.
+  1011: [5, 0],
+  // It is overloaded.
+  1013: [Infinity, 5000],
+  // Too many connections: until the place of a lost one is free, which is a lease.
+  4008: [1, 15_000],
+  // It was flooded.
+  4429: [Infinity, 10_000],
+};
+/** A connection that lasted so long was a good one. */
+const STABLE_MS = 5000;
 
 /**
- * Decides whether and when to connect again. Counts attempts from the last stable connection; randomness is
- * passed in, and the clock is the caller's.
+ * Decides whether and when to connect again. Counts attempts from the last connection that lasted; randomness and
+ * the time, in milliseconds, are passed in.
  */
 export class ReconnectPolicy {
   readonly #config: ClientConfig;
   readonly #random: () => number;
   /** Whether a new token can be had. */
   readonly #renewable: boolean;
+  /** How often in a row connections ended with each close code; with 4401 also credentials that were refused. */
+  readonly #counts: Map<number, number> = new Map();
   #attempt = 0;
-  #faults = 0;
-  #crowded = false;
-  #renewed = false;
+  #openedAt = 0;
+  #goodbye: Goodbye | null = null;
 
   constructor(config: ClientConfig, random: () => number, renewable: boolean) {
     this.#config = config;
@@ -50,67 +56,71 @@ export class ReconnectPolicy {
     return this.#attempt;
   }
 
+  /** Nothing of before counts. */
+  reset(): void {
+    this.#counts.clear();
+    this.startAnew();
+  }
+
   /** The device is back, or the page in sight: attempts are counted anew. */
   startAnew(): void {
     this.#attempt = 0;
   }
 
-  /** The last connection was a good one: nothing before it counts. */
-  stable(): void {
-    this.#attempt = 0;
-    this.#faults = 0;
-    this.#crowded = false;
-    this.#renewed = false;
+  opened(now: number): void {
+    this.#openedAt = now;
+    this.#goodbye = null;
+  }
+
+  /** The server is about to close. */
+  goodbye(goodbye: Goodbye): void {
+    this.#goodbye = goodbye;
   }
 
   /** After an open connection was lost. Null: stay away. */
-  afterClose(code: number, goodbye: Goodbye | null): Wait | null {
+  afterClose(code: number, now: number): Wait | null {
+    if (now - this.#openedAt >= STABLE_MS) this.reset();
+    const goodbye = this.#goodbye;
     if (!mayReturn(code) || goodbye?.reconnect === false) return null;
     if (code === UNAUTHORIZED) return this.renew();
-    if (code === SERVER_FAULT && ++this.#faults > MAX_FAULTS) return null;
-    if (code === TOO_MANY_CONNECTIONS) {
-      if (this.#crowded) return null;
-      this.#crowded = true;
-      return this.#wait(LEASE_MS);
-    }
-    const least = LEAST_MS[code] ?? 0;
+    const [times, leastMs] = LIMITS[code] ?? [Infinity, 0];
+    if (this.#count(code) > times) return null;
     // A goodbye is instead of our own delay; one without a delay cannot be a reason to come back ever faster.
-    if (goodbye !== null && (goodbye.after_ms > 0 || this.#attempt === 0)) {
-      return this.#wait(Math.max(goodbye.after_ms, least));
-    }
-    return this.#backOff(least);
+    return goodbye !== null && (goodbye.after_ms > 0 || this.#attempt === 0)
+      ? this.#wait(Math.max(goodbye.after_ms, leastMs))
+      : this.#backOff(leastMs);
   }
 
   /** After an attempt that did not end with an open connection. Null: give up. */
-  afterFailure({
-    final,
-    unauthorized,
-    retryAfterMs = 0,
-  }: Omit<HandshakeFailure, "error">): Wait | null {
-    if (unauthorized) return this.renew();
-    return final ? null : this.#backOff(retryAfterMs);
+  afterFailure(failure: Omit<HandshakeFailure, "error">): Wait | null {
+    if (failure.unauthorized) return this.renew();
+    return failure.final ? null : this.#backOff(failure.retryAfterMs ?? 0);
   }
 
   /** The token is not valid any more: one new one may be tried at once. Null: it was. */
   renew(): Wait | null {
-    if (!this.#renewable || this.#renewed) return null;
-    this.#renewed = true;
-    return this.#wait(0);
+    return this.#renewable && this.#count(UNAUTHORIZED) === 1 ? this.#wait(0) : null;
+  }
+
+  #count(code: number): number {
+    const count = (this.#counts.get(code) ?? 0) + 1;
+    this.#counts.set(code, count);
+    return count;
   }
 
   #backOff(leastMs: number): Wait | null {
     const { reconnectBackoffBaseMs, reconnectBackoffMaxMs, reconnectJitter } = this.#config;
     const doubled = reconnectBackoffBaseMs * 2 ** Math.min(this.#attempt, 30);
     const jitter = 1 - reconnectJitter * this.#random();
-    const wait = this.#wait(Math.max(Math.min(reconnectBackoffMaxMs, doubled) * jitter, leastMs));
-    return wait && { ...wait, firm: leastMs > 0 };
+    const delayMs = Math.min(reconnectBackoffMaxMs, doubled) * jitter;
+    return this.#wait(Math.max(delayMs, leastMs), leastMs > 0);
   }
 
   /** Null if there have been attempts enough. */
-  #wait(delayMs: number): Wait | null {
+  #wait(delayMs: number, firm = true): Wait | null {
     const { reconnectEnabled, reconnectMaxAttempts } = this.#config;
+    const enough = reconnectMaxAttempts > 0 && this.#attempt >= reconnectMaxAttempts;
     this.#attempt++;
-    const enough = reconnectMaxAttempts > 0 && this.#attempt > reconnectMaxAttempts;
-    return reconnectEnabled && !enough ? { delayMs, firm: true } : null;
+    return reconnectEnabled && !enough ? { delayMs, firm } : null;
   }
 }

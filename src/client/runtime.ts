@@ -43,11 +43,12 @@ export interface ClientSocket {
   readonly bufferedAmount: number;
   /** Resolves when there is room for more; rejects if it could not be sent. */
   send(data: string | Uint8Array): Promise<void>;
-  /** Sends a ping (RFC 6455 section 5.5.2); null where the runtime cannot. */
-  readonly ping: ((id: number) => void) | null;
-  /** Stops reading, and goes on; does nothing where the runtime cannot. */
-  pause(): void;
-  resume(): void;
+  /** Sends a ping (RFC 6455 section 5.5.2). Absent where the runtime cannot. */
+  readonly ping?: (id: number) => void;
+  /** Stops reading, or goes on. Absent where the runtime cannot. */
+  hold?(held: boolean): void;
+  /** Whether it does not read because of `hold`. */
+  readonly held?: boolean;
   close(code: number, reason: string): void;
   /** Ends it now, without waiting for the peer. */
   terminate(): void;
@@ -55,10 +56,10 @@ export interface ClientSocket {
 
 /** What a client needs of where it runs. Tests pass their own clock and randomness by it. */
 export interface Runtime {
+  /** Whether a handshake can have headers of the application. */
+  readonly hasHeaders: boolean;
   /** MUST NOT call an event before it has returned. */
   open(url: string, options: SocketOptions, events: SocketEvents): ClientSocket;
-  /** Whether `close` may send this code. */
-  maySend(code: number): boolean;
   /** Whether there is a network, as far as anybody knows. */
   isOnline(): boolean;
   /** Calls back whenever the device comes online or the page into sight; returns what ends that. */

@@ -1,55 +1,23 @@
 import { type ClientConfig, resolveClientConfig } from "../protocol/client-config.ts";
 import { ConnectionClosedError, MessageTooLargeError, WebSocketError } from "../protocol/errors.ts";
 import { SUBPROTOCOL } from "../protocol/roomcast-v1.ts";
-import {
-  describeIssues,
-  type SchemaOutput,
-  type StandardSchema,
-} from "../protocol/standard-schema.ts";
+import type { SchemaOutput, StandardSchema } from "../protocol/standard-schema.ts";
 import { type ClientEvents, Emitter } from "./events.ts";
 import { byteLength, encodeMessage, type Outgoing } from "./frames.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { Inbox } from "./inbox.ts";
+import { parseMessage } from "./json.ts";
+import type { WaitOptions, WebSocketClientOptions } from "./options.ts";
 import { Outbox } from "./outbox.ts";
-import { type ClientState, PersistentConnection } from "./persistent-connection.ts";
+import {
+  type ClientState,
+  PersistentConnection,
+  type Succession,
+} from "./persistent-connection.ts";
 import { Positions } from "./positions.ts";
-import { ReconnectPolicy, type Wait } from "./reconnect-policy.ts";
+import { ReconnectPolicy } from "./reconnect-policy.ts";
 import type { ClientSocket, ReceivedMessage, Runtime } from "./runtime.ts";
-import { Session } from "./session.ts";
-
-/** How to connect, and what to do when the connection is lost. */
-export interface WebSocketClientOptions {
-  /** What differs from the defaults; the answer of `loadConfig` may be given as it is. */
-  readonly config?: Partial<ClientConfig>;
-  /** Sent with each handshake. Node.js only. */
-  readonly headers?: Readonly<Record<string, string>>;
-  /** Offered in this order. `roomcast.v1` gives resume, acknowledgements and latency in browsers. */
-  readonly subprotocols?: readonly string[];
-  /**
-   * A credential, or what fetches one for each attempt. In Node.js it travels as `Authorization: Bearer`, in
-   * browsers as the subprotocol after `bearer`. What a function throws fails the attempt.
-   */
-  readonly token?: string | (() => string | Promise<string>);
-  /** Aborting it closes the client. */
-  readonly signal?: AbortSignal;
-  /** How many messages may wait while there is no connection. Default 100. */
-  readonly offlineQueue?: number;
-  /** Positions to go on from, as `positions` gave them; `"0"` is the beginning of a room. With `roomcast.v1`. */
-  readonly resumeFrom?: Readonly<Record<string, string>>;
-}
-
-/** For one of several connections that are made one after another. */
-export interface Alone {
-  readonly policy: ReconnectPolicy;
-  ended(wait: Wait | null): void;
-}
-
-/** Until when to wait. */
-export interface WaitOptions {
-  /** In milliseconds. */
-  readonly timeoutMs?: number;
-  readonly signal?: AbortSignal;
-}
+import { takeFrame } from "./session.ts";
 
 /** How long a request may take by default; and at most, which is as long as servers remember ids. */
 const REQUEST_TIMEOUT_MS = 30_000;
@@ -70,9 +38,8 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
   readonly #inbox: Inbox;
   readonly #outbox: Outbox;
   readonly #positions: Positions;
-  readonly #session: Session;
+  readonly #heartbeat: Heartbeat;
   readonly #connection: PersistentConnection;
-  #heartbeat: Heartbeat | null = null;
   #socket: ClientSocket | null = null;
   /** Whether there has been a connection since `connect`. */
   #wasOpen = false;
@@ -80,7 +47,7 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
   #closed: ConnectionClosedError = new ConnectionClosedError(1006, "not connected");
 
   /**
-   * `alone`: how it shall be if somebody else makes the next connection.
+   * `succession`: what there is in common with those before and after, if somebody else makes the next connection.
    *
    * @throws TypeError or RangeError naming the option that is wrong.
    */
@@ -88,59 +55,64 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
     runtime: Runtime,
     url: string | URL,
     options: WebSocketClientOptions,
-    alone: Alone | null = null,
+    succession: Succession | null = null,
   ) {
-    const { headers = {}, subprotocols: protocols = [], token } = options;
-    const { offlineQueue = 100, resumeFrom = {} } = options;
+    const { offlineQueue = 100, resumeFrom = {}, token } = options;
     this.url = checkUrl(url);
     this.config = resolveClientConfig(options.config);
     if (!(offlineQueue >= 0)) {
       throw new RangeError(`offlineQueue must be 0 or more, not ${offlineQueue}.`);
     }
+    if (options.headers && !runtime.hasHeaders) {
+      throw new TypeError("headers cannot be set here; use token.");
+    }
+    const { config } = this;
+    const events = this.#events;
+    const policy =
+      succession?.policy ??
+      new ReconnectPolicy(config, runtime.random, typeof token === "function");
     this.#runtime = runtime;
     this.#options = options;
-    const flow = { pause: () => this.#socket?.pause(), resume: () => this.#socket?.resume() };
-    this.#inbox = new Inbox(this.config.maxQueueSize, flow, this.#events);
-    this.#outbox = new Outbox(offlineQueue);
     this.#positions = new Positions(resumeFrom);
-    const policy =
-      alone?.policy ??
-      new ReconnectPolicy(this.config, runtime.random, typeof token === "function");
-    const to = { url: this.url, headers, protocols, token, policy, single: alone !== null };
-    this.#connection = new PersistentConnection(runtime, to, this.config, this.#events, {
+    this.#outbox = new Outbox(offlineQueue);
+    this.#inbox = new Inbox(config.maxQueueSize, events, {
+      hold: (held) => this.#socket?.hold?.(held),
+      taken: (info) => this.#positions.took(info),
+    });
+    this.#heartbeat = new Heartbeat(runtime, config);
+    const parts = {
+      runtime,
+      url: this.url,
+      options,
+      config,
+      policy,
+      succession,
+      events,
+      heartbeat: this.#heartbeat,
+      inbox: this.#inbox,
+      outbox: this.#outbox,
+      positions: this.#positions,
+      refresh: () => void this.#refresh().catch((error) => events.fail(error)),
+    };
+    this.#connection = new PersistentConnection(parts, {
       opened: (socket) => this.#opened(socket),
       received: (message) => {
-        this.#heartbeat?.heard();
-        if (this.#socket?.protocol === SUBPROTOCOL) this.#session.receive(message);
-        else this.#inbox.push({ message, info: {}, taken: null });
+        if (this.#socket?.protocol === SUBPROTOCOL) takeFrame(message, parts);
+        else this.#inbox.push({ message, info: {} });
       },
-      ponged: (id) => this.#heartbeat?.ponged(id),
       lost: () => {
-        this.#heartbeat?.stop();
         this.#socket = null;
         this.#outbox.lost();
       },
-      woke: () => this.#heartbeat?.beat(),
-      finished: ({ code, reason }, error, wait) => {
-        this.#closed = error ?? new ConnectionClosedError(code, reason);
+      finished: (error, isNormal) => {
+        const { closeCode: code, reason } = error;
+        this.#closed = error;
         options.signal?.removeEventListener("abort", this.#abort);
-        this.#outbox.end(this.#closed);
-        this.#inbox.end(error);
-        alone?.ended(wait);
-        this.#events.emit("close", { code, reason });
+        this.#outbox.end(error);
+        this.#inbox.end(isNormal ? null : error);
+        events.emit("close", { code, reason });
       },
     });
-    this.#session = new Session(
-      {
-        goodbye: (frame) => this.#connection.goodbye(frame),
-        refresh: () => this.#refresh().catch((error) => this.#events.fail(error)),
-        ponged: (id) => this.#heartbeat?.ponged(id),
-      },
-      this.#events,
-      this.#inbox,
-      this.#outbox,
-      this.#positions,
-    );
   }
 
   get state(): ClientState {
@@ -153,7 +125,7 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
 
   /** The last round trip in milliseconds; null until one was measured. */
   get latency(): number | null {
-    return this.#heartbeat?.latency ?? null;
+    return this.#heartbeat.latency;
   }
 
   /** Bytes that were sent and that the system has not taken yet. */
@@ -184,6 +156,7 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
     if (this.state === "closing") await this.close();
     if (this.state === "idle" || this.state === "closed") {
       this.#inbox.begin();
+      this.#outbox.begin();
       this.#wasOpen = false;
       signal?.addEventListener("abort", this.#abort);
     }
@@ -200,13 +173,15 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
    * @throws RangeError (as a rejection) for a code or reason that may not be sent. Defaults to 1000.
    */
   async close(code = 1000, reason = ""): Promise<void> {
-    if (!this.#runtime.maySend(code)) {
+    if (code !== 1000 && !(code >= 3000 && code <= 4999)) {
       throw new RangeError(`code must be 1000 or from 3000 to 4999, not ${code}.`);
     }
     if (byteLength(reason) > MAX_REASON_BYTES) {
       throw new RangeError(`reason must be at most ${MAX_REASON_BYTES} bytes of UTF-8.`);
     }
-    await this.#connection.close({ code, reason });
+    const closed = new ConnectionClosedError(code, reason);
+    this.#outbox.end(closed);
+    await this.#connection.close(closed);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -224,12 +199,12 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
    * messages wait, or if the connection was lost before the system took it.
    */
   async send(message: unknown): Promise<void> {
-    await this.#send(this.#encode(message, false), null);
+    await this.#outbox.send(this.#encode(message, false));
   }
 
   /** Sends any value as JSON, strings too. Else as `send`. */
   async sendJson(value: unknown): Promise<void> {
-    await this.#send(this.#encode(value, true), null);
+    await this.#outbox.send(this.#encode(value, true));
   }
 
   /**
@@ -248,10 +223,10 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
     }
     options.signal?.throwIfAborted();
     const id = makeId();
-    const answer = this.#send(this.#encode(message, false), id);
-    return this.#until({ ...options, timeoutMs }, answer, (reason) =>
-      this.#outbox.answered(id, null, reason),
-    );
+    const answer = this.#outbox.send(this.#encode(message, false), id);
+    return this.#until({ ...options, timeoutMs }, answer, (reason) => {
+      this.#outbox.answered(id, null, reason);
+    });
   }
 
   /**
@@ -261,13 +236,13 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
    * @throws ConnectionClosedError (as a rejection) after the final close.
    */
   async recv(options: WaitOptions = {}): Promise<ReceivedMessage> {
-    const { signal } = options;
-    signal?.throwIfAborted();
-    const taking = this.#inbox.take();
-    const arrival = await this.#until(options, taking, (reason) => this.#inbox.cancel(reason));
-    if (arrival === null) throw this.#closed;
-    arrival.taken();
-    return arrival.message;
+    options.signal?.throwIfAborted();
+    const taking = await this.#until(options, this.#inbox.take(), (reason) => {
+      this.#inbox.cancel(reason);
+    });
+    if (taking === null) throw this.#closed;
+    this.#positions.took(taking.info);
+    return taking.message;
   }
 
   /**
@@ -283,7 +258,7 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
     schema,
     ...options
   }: WaitOptions & { readonly schema?: StandardSchema } = {}): Promise<unknown> {
-    return parse(await this.recv(options), schema);
+    return parseMessage(await this.recv(options), schema);
   }
 
   /**
@@ -304,7 +279,7 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
     for await (const message of this) {
       let value: unknown;
       try {
-        value = await parse(message, schema);
+        value = await parseMessage(message, schema);
       } catch (error) {
         this.#events.fail(error);
         continue;
@@ -324,38 +299,27 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
   }
 
   #opened(socket: ClientSocket): void {
-    this.#socket = socket;
-    const enveloped = socket.protocol === SUBPROTOCOL;
-    // What cannot be sent any more shows in the end of the connection.
-    const tell = (frame: object): void => void socket.send(JSON.stringify(frame)).catch(() => {});
-    if (enveloped) tell({ type: "resume", rooms: this.#positions.resume() });
-    const { pingIntervalMs } = this.config;
-    const byFrame = enveloped ? (t: number) => tell({ type: "ping", t }) : null;
-    const ping = socket.ping ?? byFrame;
-    this.#heartbeat = null;
-    if (pingIntervalMs !== null && ping !== null) {
-      this.#heartbeat = new Heartbeat(this.#runtime, this.config, pingIntervalMs, {
-        ping,
-        dead: () => socket.terminate(),
-        isPaused: () => this.#inbox.paused,
-      });
-      this.#heartbeat.beat();
-    }
-    if (this.#inbox.paused) socket.pause();
-    this.#outbox.open(socket, enveloped);
+    const isEnveloped = socket.protocol === SUBPROTOCOL;
     const reconnected = this.#wasOpen;
     this.#wasOpen = true;
+    this.#socket = socket;
+    // What cannot be sent any more shows in the end of the connection.
+    const tell = (frame: object): void => void socket.send(JSON.stringify(frame)).catch(() => {});
+    if (isEnveloped) tell({ type: "resume", rooms: this.#positions.resume() });
+    const byFrame = isEnveloped ? (t: number) => tell({ type: "ping", t }) : null;
+    this.#heartbeat.start(socket, socket.ping ?? byFrame);
+    if (this.#inbox.held) socket.hold?.(true);
+    this.#outbox.open(socket);
     this.#events.emit("open", { reconnected });
   }
 
-  readonly #abort = (): void => void this.#connection.close({ code: 1000, reason: "" });
+  readonly #abort = (): void => void this.close();
 
   /** The token ends soon: a new one takes its place. */
   async #refresh(): Promise<void> {
     const { token } = this.#options;
     if (typeof token !== "function") return;
-    const frame = { type: "auth", token: await token() };
-    await this.#socket?.send(JSON.stringify(frame));
+    await this.#socket?.send(JSON.stringify({ type: "auth", token: await token() }));
   }
 
   #encode(message: unknown, asJson: boolean): Outgoing {
@@ -367,16 +331,6 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
       if (size > maxMessageSize) throw new MessageTooLargeError(size, maxMessageSize);
     }
     return outgoing;
-  }
-
-  async #send(outgoing: Outgoing, id: string | null): Promise<unknown> {
-    if (["idle", "closing", "closed"].includes(this.state)) throw this.#closed;
-    try {
-      return await this.#outbox.send(outgoing, id, () => this.#closed);
-    } catch (cause) {
-      if (id !== null || cause instanceof WebSocketError) throw cause;
-      throw new ConnectionClosedError(1006, "", { cause });
-    }
   }
 
   /** `work`, unless the time is over or the signal aborted before; then `cancel` has to make it reject. */
@@ -400,24 +354,6 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
   }
 }
 
-async function parse(message: ReceivedMessage, schema?: StandardSchema): Promise<unknown> {
-  const invalid = (why: string, cause?: unknown): WebSocketError =>
-    new WebSocketError(`A message is not what was expected. ${why}`, {
-      code: "invalid_message",
-      cause,
-    });
-  let value: unknown;
-  try {
-    value = JSON.parse(typeof message === "string" ? message : new TextDecoder().decode(message));
-  } catch (cause) {
-    throw invalid("It is not valid JSON.", cause);
-  }
-  if (schema === undefined) return value;
-  const result = await schema["~standard"].validate(value);
-  if (result.issues) throw invalid(describeIssues(result.issues));
-  return result.value;
-}
-
 function checkUrl(url: string | URL): string {
   const text = String(url);
   if (/^wss?:\/\/[^#]+$/.test(text) && URL.canParse(text)) return text;
@@ -427,5 +363,5 @@ function checkUrl(url: string | URL): string {
 
 /** `crypto.randomUUID` is missing on pages without HTTPS. */
 function makeId(): string {
-  return btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(18))));
+  return crypto.getRandomValues(new Uint32Array(4)).join("");
 }

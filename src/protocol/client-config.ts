@@ -26,22 +26,22 @@ export interface ClientConfig {
 
 const HOUR = 3_600_000;
 
-type NumberName = Exclude<keyof ClientConfig, "reconnectEnabled">;
-
 /** Defaults and bounds are those of `config.ts`, without what reads the environment: pages load this. */
-const NUMBERS: Readonly<Record<NumberName, readonly [initial: number, min: number, max: number]>> =
-  {
-    openTimeoutMs: [10_000, 100, HOUR],
-    closeTimeoutMs: [10_000, 100, HOUR],
-    pingIntervalMs: [20_000, 100, HOUR],
-    pingTimeoutMs: [20_000, 100, HOUR],
-    maxMessageSize: [1_048_576, 1, 0x3fff_ffff],
-    maxQueueSize: [16, 1, 1_000_000],
-    reconnectMaxAttempts: [5, 0, 1_000_000],
-    reconnectBackoffBaseMs: [1000, 0, HOUR],
-    reconnectBackoffMaxMs: [60_000, 0, 24 * HOUR],
-    reconnectJitter: [0.1, 0, 1],
-  };
+const NUMBERS = {
+  openTimeoutMs: [10_000, 100, HOUR],
+  closeTimeoutMs: [10_000, 100, HOUR],
+  pingIntervalMs: [20_000, 100, HOUR],
+  pingTimeoutMs: [20_000, 100, HOUR],
+  maxMessageSize: [1_048_576, 1, 0x3fff_ffff],
+  maxQueueSize: [16, 1, 1_000_000],
+  reconnectMaxAttempts: [5, 0, 1_000_000],
+  reconnectBackoffBaseMs: [1000, 0, HOUR],
+  reconnectBackoffMaxMs: [60_000, 0, 24 * HOUR],
+  reconnectJitter: [0.1, 0, 1],
+} satisfies Record<
+  Exclude<keyof ClientConfig, "reconnectEnabled">,
+  [initial: number, min: number, max: number]
+>;
 
 /**
  * Completes `options` with the defaults. An explicit undefined counts as absent; what only a server has,
@@ -50,31 +50,24 @@ const NUMBERS: Readonly<Record<NumberName, readonly [initial: number, min: numbe
  * @throws TypeError or RangeError naming the option, its value and what is allowed.
  */
 export function resolveClientConfig(options: Partial<ClientConfig> = {}): ClientConfig {
-  const number = (name: NumberName): number => {
-    const [initial, min, max] = NUMBERS[name];
-    const value: unknown = options[name] === undefined ? initial : options[name];
-    const isNumber = typeof value === "number";
-    const isWhole = /^max|Attempts$/.test(name);
-    if (isNumber && value >= min && value <= max && !(isWhole && value % 1)) return value;
-    const kind = isWhole ? "whole number" : "number";
-    const message = `config.${name} must be a ${kind} from ${min} to ${max}, not ${value}.`;
-    throw isNumber ? new RangeError(message) : new TypeError(message);
-  };
   const { reconnectEnabled = true } = options;
   if (typeof reconnectEnabled !== "boolean") {
     throw new TypeError(`config.reconnectEnabled must be true or false, not ${reconnectEnabled}.`);
   }
-  return {
-    openTimeoutMs: number("openTimeoutMs"),
-    closeTimeoutMs: number("closeTimeoutMs"),
-    pingIntervalMs: options.pingIntervalMs === null ? null : number("pingIntervalMs"),
-    pingTimeoutMs: number("pingTimeoutMs"),
-    maxMessageSize: number("maxMessageSize"),
-    maxQueueSize: number("maxQueueSize"),
-    reconnectEnabled,
-    reconnectMaxAttempts: number("reconnectMaxAttempts"),
-    reconnectBackoffBaseMs: number("reconnectBackoffBaseMs"),
-    reconnectBackoffMaxMs: number("reconnectBackoffMaxMs"),
-    reconnectJitter: number("reconnectJitter"),
-  };
+  const given: Partial<Record<string, unknown>> = options;
+  const numbers = Object.entries(NUMBERS).map(([name, [initial, min, max]]) => {
+    const value = given[name] === undefined ? initial : given[name];
+    const isNumber = typeof value === "number";
+    const isWhole = /^max|Attempts$/.test(name);
+    if (
+      !(isNumber && value >= min && value <= max && !(isWhole && value % 1)) &&
+      !(value === null && name === "pingIntervalMs")
+    ) {
+      const kind = isWhole ? "whole number" : "number";
+      const message = `config.${name} must be a ${kind} from ${min} to ${max}, not ${value}.`;
+      throw isNumber ? new RangeError(message) : new TypeError(message);
+    }
+    return [name, value];
+  });
+  return { reconnectEnabled, ...Object.fromEntries(numbers) };
 }

@@ -14,10 +14,10 @@ export interface WebSocketErrorOptions {
 export class WebSocketError extends Error {
   readonly code: string;
 
-  constructor(message: string, options: WebSocketErrorOptions = {}) {
-    super(message, "cause" in options ? { cause: options.cause } : undefined);
+  constructor(message: string, { code = "websocket_error", cause }: WebSocketErrorOptions = {}) {
+    super(message, cause === undefined ? undefined : { cause });
     this.name = new.target.name;
-    this.code = options.code ?? "websocket_error";
+    this.code = code;
   }
 }
 

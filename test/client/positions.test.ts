@@ -30,7 +30,7 @@ test("what has come and what was taken are two positions", () => {
   const positions = new Positions({});
   positions.received("room", link(1));
   positions.received("room", link(2));
-  positions.took("room", "1");
+  positions.took({ room: "room", id: "1" });
   expect(positions.taken).toEqual({ room: "1" });
   expect(positions.resume()).toEqual({ room: "2" });
 });

@@ -1,13 +1,21 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { ReconnectPolicy } from "../../src/client/reconnect-policy.ts";
+import { type Goodbye, ReconnectPolicy, type Wait } from "../../src/client/reconnect-policy.ts";
 import { type ClientConfig, resolveClientConfig } from "../../src/protocol/client-config.ts";
 import { resolveConfig } from "../../src/protocol/config.ts";
 
 const randoms = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
 
+/** A policy whose connection was made at 0. */
 function policy(config: Partial<ClientConfig> = {}, random = 0, renewable = false) {
   return new ReconnectPolicy(resolveClientConfig(config), () => random, renewable);
+}
+
+/** What a policy says of a connection that ended at once, after a goodbye. */
+function afterGoodbye(subject: ReconnectPolicy, code: number, goodbye: Goodbye): Wait | null {
+  subject.opened(0);
+  subject.goodbye(goodbye);
+  return subject.afterClose(code, 0);
 }
 
 test("attempt n waits d = min(max, base * 2^(n-1)), then d * (1 - jitter * random)", () => {
@@ -23,7 +31,7 @@ test("attempt n waits d = min(max, base * 2^(n-1)), then d * (1 - jitter * rando
         const { reconnectBackoffBaseMs: base, reconnectBackoffMaxMs: max } = config;
         const d = Math.min(max, base * 2 ** (n - 1));
         const expected = d * (1 - config.reconnectJitter * random);
-        const wait = n % 2 === 0 ? subject.afterFailure({}) : subject.afterClose(1006, null);
+        const wait = n % 2 === 0 ? subject.afterFailure({}) : subject.afterClose(1006, 0);
         expect(wait?.delayMs).toBeCloseTo(expected, 6);
         expect(subject.attempt).toBe(n);
       }
@@ -34,14 +42,14 @@ test("attempt n waits d = min(max, base * 2^(n-1)), then d * (1 - jitter * rando
 test.each([1000, 1002, 1003, 1007, 1008, 1009, 1010, 4403, 4409, 4500, 4999])(
   "close code %i is final",
   (code) => {
-    expect(policy().afterClose(code, null)).toBeNull();
+    expect(policy().afterClose(code, 0)).toBeNull();
   },
 );
 
 test.each([1001, 1005, 1006, 1012, 4000, 4408, 4413, 4499])(
   "after close code %i the client backs off and comes back",
   (code) => {
-    expect(policy().afterClose(code, null)).toEqual({ delayMs: 1000, firm: false });
+    expect(policy().afterClose(code, 0)).toEqual({ delayMs: 1000, firm: false });
   },
 );
 
@@ -51,46 +59,48 @@ test("an overloaded server gets at least 5 seconds, one that was flooded 10, wha
     [1013, 5000],
     [4429, 10_000],
   ] as const) {
-    expect(policy().afterClose(code, null)).toEqual({ delayMs: least, firm: true });
-    expect(policy().afterClose(code, soon)).toEqual({ delayMs: least, firm: true });
-    const patient = policy({ reconnectBackoffBaseMs: 20_000 }).afterClose(code, null);
+    expect(policy().afterClose(code, 0)).toEqual({ delayMs: least, firm: true });
+    expect(afterGoodbye(policy(), code, soon)).toEqual({ delayMs: least, firm: true });
+    const patient = policy({ reconnectBackoffBaseMs: 20_000 }).afterClose(code, 0);
     expect(patient?.delayMs).toBe(20_000);
   }
 });
 
 test("a goodbye is instead of the client's own delay, and may forbid to come back", () => {
   const goodbye = { reconnect: true, after_ms: 4321 };
-  expect(policy().afterClose(1012, goodbye)).toEqual({ delayMs: 4321, firm: true });
-  expect(policy().afterClose(1012, { ...goodbye, reconnect: false })).toBeNull();
+  expect(afterGoodbye(policy(), 1012, goodbye)).toEqual({ delayMs: 4321, firm: true });
+  expect(afterGoodbye(policy(), 1012, { ...goodbye, reconnect: false })).toBeNull();
 });
 
 test("a server that says goodbye without a delay again and again does not see a client in a loop", () => {
   const subject = policy();
   const now = { reconnect: true, after_ms: 0 };
-  const delays = [1, 2, 3].map(() => subject.afterClose(4413, now)?.delayMs);
+  const delays = [1, 2, 3].map(() => afterGoodbye(subject, 4413, now)?.delayMs);
   expect(delays).toEqual([0, 2000, 4000]);
 });
 
 test("a failing server is left alone after five faults in a row", () => {
   const subject = policy({ reconnectMaxAttempts: 0 });
-  for (let i = 0; i < 5; i++) expect(subject.afterClose(1011, null)).not.toBeNull();
-  expect(subject.afterClose(1011, null)).toBeNull();
-  subject.stable();
-  expect(subject.afterClose(1011, null)).not.toBeNull();
+  for (let i = 0; i < 5; i++) expect(subject.afterClose(1011, 0)).not.toBeNull();
+  expect(subject.afterClose(1011, 0)).toBeNull();
+  // A connection that lasted five seconds was a good one.
+  subject.opened(1000);
+  expect(subject.afterClose(1011, 5999)).toBeNull();
+  expect(subject.afterClose(1011, 6000)).not.toBeNull();
 });
 
 test("with too many connections it tries once more after a lease", () => {
   const subject = policy();
-  expect(subject.afterClose(4008, null)).toEqual({ delayMs: 15_000, firm: true });
-  expect(subject.afterClose(4008, null)).toBeNull();
+  expect(subject.afterClose(4008, 0)).toEqual({ delayMs: 15_000, firm: true });
+  expect(subject.afterClose(4008, 0)).toBeNull();
 });
 
 test("an expired token is renewed once, at once; without a way to renew it that is the end", () => {
-  expect(policy().afterClose(4401, null)).toBeNull();
+  expect(policy().afterClose(4401, 0)).toBeNull();
   const subject = policy({}, 0, true);
-  expect(subject.afterClose(4401, null)?.delayMs).toBe(0);
+  expect(subject.afterClose(4401, 0)?.delayMs).toBe(0);
   expect(subject.afterFailure({ unauthorized: true })).toBeNull();
-  subject.stable();
+  subject.reset();
   expect(subject.afterFailure({ unauthorized: true })?.delayMs).toBe(0);
 });
 
@@ -109,7 +119,7 @@ test("a server that asks for time gets it", () => {
 });
 
 test("a client that shall not reconnect does not", () => {
-  expect(policy({ reconnectEnabled: false }).afterClose(1006, null)).toBeNull();
+  expect(policy({ reconnectEnabled: false }).afterClose(1006, 0)).toBeNull();
 });
 
 test("the client has the defaults and bounds of the server's configuration", () => {

@@ -1,0 +1,29 @@
+import { WebSocketError } from "../protocol/errors.ts";
+import { describeIssues, type StandardSchema } from "../protocol/standard-schema.ts";
+import type { ReceivedMessage } from "./runtime.ts";
+
+/**
+ * The value of a message in JSON, as the schema makes it if there is one.
+ *
+ * @throws WebSocketError (as a rejection) with code `invalid_message` if it is no JSON or does not fit.
+ */
+export async function parseMessage(
+  message: ReceivedMessage,
+  schema?: StandardSchema,
+): Promise<unknown> {
+  const invalid = (why: string, cause?: unknown): WebSocketError =>
+    new WebSocketError(`A message is not what was expected. ${why}`, {
+      code: "invalid_message",
+      cause,
+    });
+  let value: unknown;
+  try {
+    value = JSON.parse(typeof message === "string" ? message : new TextDecoder().decode(message));
+  } catch (cause) {
+    throw invalid("It is not valid JSON.", cause);
+  }
+  if (schema === undefined) return value;
+  const result = await schema["~standard"].validate(value);
+  if (result.issues) throw invalid(describeIssues(result.issues));
+  return result.value;
+}
