@@ -1,9 +1,8 @@
-import { BrowserSocket, type NativeWebSocket } from "./browser-socket.ts";
+import { openBrowserSocket } from "./browser-socket.ts";
 import type { Runtime } from "./runtime.ts";
 
 /** The part of a page or a worker that is used. */
 interface BrowserGlobal extends BrowserEvents {
-  readonly WebSocket: new (url: string, protocols: string[]) => NativeWebSocket;
   readonly navigator?: { readonly onLine?: boolean };
   /** Absent in workers. */
   readonly document?: BrowserEvents & { readonly hidden: boolean };
@@ -13,17 +12,12 @@ interface BrowserEvents {
   addEventListener?(type: string, listener: () => void, options: { signal: AbortSignal }): void;
 }
 
-/** Looked up when it is used: importing this file needs no browser. */
 const page = globalThis as unknown as BrowserGlobal;
 
 /** Browsers, and whatever else has a WebSocket of its own. */
 export const browserRuntime: Runtime = {
   hasHeaders: false,
-  open: (url, { protocols, token }, events) => {
-    // A page can set no header; the server takes the token from here and selects `bearer`, or another.
-    const all = token === undefined ? protocols : ["bearer", token, ...protocols];
-    return new BrowserSocket(new page.WebSocket(url, [...all]), events);
-  },
+  open: openBrowserSocket,
   isOnline: () => page.navigator?.onLine !== false,
   onWake: (callback) => {
     const watching = new AbortController();

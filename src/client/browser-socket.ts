@@ -1,72 +1,75 @@
 import { ConnectionFailedError } from "../protocol/errors.ts";
-import type { ClientSocket, SocketEvents } from "./runtime.ts";
+import type { ClientSocket, SocketEvents, SocketOptions } from "./runtime.ts";
 
 /** The part of a browser's WebSocket that is used. It can set no headers, nor ping, nor stop reading. */
-export interface NativeWebSocket {
+interface NativeWebSocket {
   binaryType: string;
   readonly protocol: string;
   readonly bufferedAmount: number;
+  readonly readyState: number;
   onopen: (() => void) | null;
-  onmessage: ((event: { data: unknown }) => void) | null;
+  onmessage: ((event: { data: string | ArrayBuffer }) => void) | null;
   onclose: ((event: { code: number; reason: string }) => void) | null;
   send(data: string | Uint8Array): void;
   close(code?: number, reason?: string): void;
 }
 
+/** Looked up when it is used: importing this file needs no browser. */
+const page = globalThis as unknown as {
+  readonly WebSocket: new (url: string, protocols: string[]) => NativeWebSocket;
+};
+
+const OPEN = 1;
 /** A sender waits while more than this is on its way, and looks again so often. */
 const HIGH_WATER_BYTES = 1_048_576;
 const LOOK_EVERY_MS = 20;
 
-export class BrowserSocket implements ClientSocket {
-  readonly #socket: NativeWebSocket;
-  readonly #events: SocketEvents;
-  #opened = false;
-  #ended = false;
-
-  constructor(socket: NativeWebSocket, events: SocketEvents) {
-    this.#socket = socket;
-    this.#events = events;
-    socket.binaryType = "arraybuffer";
-    socket.onopen = () => {
-      this.#opened = true;
-      if (!this.#ended) events.opened();
-    };
-    socket.onmessage = ({ data }) => {
-      const message = data instanceof ArrayBuffer ? new Uint8Array(data) : String(data);
-      if (!this.#ended) events.received(message);
-    };
-    socket.onclose = ({ code, reason }) => this.#end(code, reason);
-  }
-
-  get protocol(): string {
-    return this.#socket.protocol;
-  }
-
-  get bufferedAmount(): number {
-    return this.#socket.bufferedAmount;
-  }
-
-  async send(data: string | Uint8Array): Promise<void> {
-    this.#socket.send(data);
-    while (!this.#ended && this.bufferedAmount > HIGH_WATER_BYTES) {
-      await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
-    }
-  }
-
-  close(code: number, reason: string): void {
-    this.#socket.close(code, reason);
-  }
-
-  /** A browser waits for the peer's answer to a close; we do not. */
-  terminate(): void {
-    this.#socket.close();
-    this.#end(1006, "");
-  }
-
-  #end(code: number, reason: string): void {
-    if (this.#ended) return;
-    this.#ended = true;
+/** Opens the WebSocket of a browser, or of whatever else has one. */
+export function openBrowserSocket(
+  url: string,
+  { subprotocols = [], token }: SocketOptions,
+  { opened, received, ended }: SocketEvents,
+): ClientSocket {
+  // A page can set no header; the server takes the token from here and selects `bearer`, or another.
+  const credential = token === undefined ? [] : ["bearer", token];
+  const socket = new page.WebSocket(url, [...credential, ...subprotocols]);
+  let wasOpen = false;
+  let isOver = false;
+  const end = (code: number, reason: string): void => {
+    if (isOver) return;
+    isOver = true;
     const error = new ConnectionFailedError("No connection; a browser does not tell why.");
-    this.#events.ended(code, reason, this.#opened ? null : { error });
-  }
+    ended(code, reason, wasOpen ? null : { error });
+  };
+  socket.binaryType = "arraybuffer";
+  socket.onopen = () => {
+    wasOpen = true;
+    if (!isOver) opened();
+  };
+  socket.onmessage = ({ data }) => {
+    if (!isOver) received(typeof data === "string" ? data : new Uint8Array(data));
+  };
+  socket.onclose = ({ code, reason }) => end(code, reason);
+  return {
+    get protocol() {
+      return socket.protocol;
+    },
+    get bufferedAmount() {
+      return socket.bufferedAmount;
+    },
+    async send(data) {
+      // Once it is closing, a browser would drop the message and say nothing.
+      if (socket.readyState !== OPEN) throw new Error("The socket is closing.");
+      socket.send(data);
+      while (!isOver && socket.bufferedAmount > HIGH_WATER_BYTES) {
+        await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+      }
+    },
+    close: (code, reason) => socket.close(code, reason),
+    // A browser waits for the peer's answer to a close; we do not.
+    terminate: () => {
+      socket.close();
+      end(1006, "");
+    },
+  };
 }

@@ -1,8 +1,6 @@
-import { resolveClientConfig } from "../protocol/client-config.ts";
 import { AuthenticationError } from "../protocol/errors.ts";
 import type { WebSocketClientOptions } from "./options.ts";
 import type { Succession } from "./persistent-connection.ts";
-import { ReconnectPolicy } from "./reconnect-policy.ts";
 import type { Runtime } from "./runtime.ts";
 import { BaseClient } from "./web-socket-client.ts";
 
@@ -12,10 +10,7 @@ export async function* connections(
   url: string | URL,
   options: WebSocketClientOptions,
 ): AsyncGenerator<BaseClient, undefined, undefined> {
-  const { signal, token } = options;
-  const config = resolveClientConfig(options.config);
-  const policy = new ReconnectPolicy(config, runtime.random, typeof token === "function");
-  const succession: Succession = { policy, wait: undefined, error: undefined };
+  const succession: Succession = {};
   let { resumeFrom } = options;
   let connected = false;
   do {
@@ -25,16 +20,15 @@ export async function* connections(
       connected = true;
       yield client;
       // What the loop leaves open is closed, and counts as lost.
-      if (client.isConnected) succession.wait = policy.afterFailure({}) ?? undefined;
+      if (client.isConnected) succession.wait = succession.policy?.afterFailure({});
     } catch (error) {
-      if (signal?.aborted) return;
+      if (options.signal?.aborted) return;
       // The first attempt is not repeated, but for a token that has to be renewed.
-      const again = connected || error instanceof AuthenticationError;
-      if (!again || succession.wait === undefined) throw error;
+      if (!succession.wait || !(connected || error instanceof AuthenticationError)) throw error;
     } finally {
       await client.close();
     }
-    if (succession.error !== undefined) throw succession.error;
+    if (succession.error) throw succession.error;
     resumeFrom = client.positions;
-  } while (succession.wait !== undefined);
+  } while (succession.wait);
 }

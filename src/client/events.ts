@@ -34,46 +34,42 @@ export interface CloseEvent {
   readonly reason: string;
 }
 
-type Listener<A extends readonly unknown[]> = (...args: A) => unknown;
-
-type Listeners = {
-  [Name in keyof ClientEvents]?: Set<Listener<ClientEvents[Name]>>;
-};
+type Listener<Name extends keyof ClientEvents> = (...args: ClientEvents[Name]) => unknown;
 
 /** The listeners of a client. One that throws, or whose promise rejects, harms nobody: `error` tells. */
-export class Emitter {
-  readonly #listeners: Listeners = {};
-
+export interface Emitter {
   /** Adds a listener; returns the function that takes it away again. */
-  on<Name extends keyof ClientEvents>(
-    event: Name,
-    listener: Listener<ClientEvents[Name]>,
-  ): () => void {
-    if (typeof listener !== "function") {
-      throw new TypeError(`The listener of ${event} must be a function.`);
-    }
-    const listeners: Set<Listener<ClientEvents[Name]>> = this.#listeners[event] ?? new Set();
-    this.#listeners[event] = listeners as Listeners[Name];
-    // A wrapper, so that a function that was added twice is called twice and taken away once.
-    const added: Listener<ClientEvents[Name]> = (...args) => listener(...args);
-    listeners.add(added);
-    return () => void listeners.delete(added);
-  }
-
+  on<Name extends keyof ClientEvents>(event: Name, listener: Listener<Name>): () => void;
   /** False if nobody listens. */
-  emit<Name extends keyof ClientEvents>(event: Name, ...args: ClientEvents[Name]): boolean {
-    const listeners = [...(this.#listeners[event] ?? [])];
-    for (const listener of listeners) {
-      new Promise((resolve) => resolve(listener(...args))).catch((error) => {
-        // A listener of `error` that fails has nobody to tell.
-        if (event !== "error") this.fail(error);
-      });
-    }
-    return listeners.length > 0;
-  }
-
+  emit<Name extends keyof ClientEvents>(event: Name, ...args: ClientEvents[Name]): boolean;
   /** Something failed that nobody waits for. */
-  fail(error: unknown): void {
-    this.emit("error", error instanceof Error ? error : new Error(String(error)));
-  }
+  fail(error: unknown): void;
+}
+
+export function createEmitter(): Emitter {
+  const listeners: Set<{ event: keyof ClientEvents; listener: Listener<never> }> = new Set();
+  const emitter: Emitter = {
+    on: (event, listener) => {
+      if (typeof listener !== "function") {
+        throw new TypeError(`The listener of ${event} must be a function.`);
+      }
+      const added = { event, listener };
+      listeners.add(added);
+      return () => void listeners.delete(added);
+    },
+    emit: (event, ...args) => {
+      const called = [...listeners].filter((each) => each.event === event);
+      for (const { listener } of called) {
+        new Promise((resolve) => resolve(listener(...(args as never)))).catch((error) => {
+          // A listener of `error` that fails has nobody to tell.
+          if (event !== "error") emitter.fail(error);
+        });
+      }
+      return called.length > 0;
+    },
+    fail: (error) => {
+      emitter.emit("error", error instanceof Error ? error : new Error(String(error)));
+    },
+  };
+  return emitter;
 }

@@ -26,13 +26,12 @@ const encoder = new TextEncoder();
  * @throws TypeError if it has no form on the wire (undefined, a function, a BigInt, a cycle).
  */
 export function encodeMessage(message: unknown, asJson: boolean): Outgoing {
-  if (typeof message === "string" && !asJson) return { data: message };
-  if (message instanceof Uint8Array) return { data: message };
-  if (message instanceof ArrayBuffer) return { data: new Uint8Array(message) };
+  const data = message instanceof ArrayBuffer ? new Uint8Array(message) : message;
+  if (data instanceof Uint8Array || (typeof data === "string" && !asJson)) return { data };
   // What JSON cannot hold throws a TypeError, or gives nothing.
-  const data: string | undefined = JSON.stringify(message);
-  if (data !== undefined) return { data, structured: typeof message === "object" };
-  throw new TypeError(`A message must be a string, bytes or JSON, not ${typeof message}.`);
+  const json: string | undefined = JSON.stringify(data);
+  if (json !== undefined) return { data: json, structured: typeof data === "object" };
+  throw new TypeError(`A message must be a string, bytes or JSON, not ${typeof data}.`);
 }
 
 /** How many bytes this is in UTF-8. */
@@ -51,7 +50,7 @@ export function messageFrame(
   }
   const start = encoder.encode(header);
   const bytes = new Uint8Array(LENGTH_BYTES + start.length + data.length);
-  new DataView(bytes.buffer).setUint16(0, start.length);
+  bytes.set([start.length >> 8, start.length % 256]);
   bytes.set(start, LENGTH_BYTES);
   bytes.set(data, LENGTH_BYTES + start.length);
   return bytes;
@@ -65,8 +64,8 @@ export function readFrame(message: ReceivedMessage): {
   try {
     // What is JSON but no object has no type, and is ignored.
     if (typeof message === "string") return { frame: Object(JSON.parse(message)) };
-    const view = new DataView(message.buffer, message.byteOffset, message.length);
-    const start = LENGTH_BYTES + view.getUint16(0);
+    const [high = 0, low = 0] = message;
+    const start = LENGTH_BYTES + high * 256 + low;
     const header = new TextDecoder().decode(message.subarray(LENGTH_BYTES, start));
     return { frame: Object(JSON.parse(header)), bytes: message.subarray(start) };
   } catch {

@@ -1,75 +1,78 @@
 import type { ClientConfig } from "../protocol/client-config.ts";
-import type { ClientSocket, Runtime } from "./runtime.ts";
-
-const nothing = (): void => {};
+import { type ClientSocket, nothing, type Runtime } from "./runtime.ts";
 
 /**
  * Pings the connection there is, measures how long the answers take, and ends it when nothing has come any more for
  * the ping interval and the timeout.
  */
-export class Heartbeat {
-  readonly #runtime: Runtime;
-  readonly #config: ClientConfig;
-  #socket: ClientSocket | null = null;
-  #ping: ((id: number) => void) | null = null;
-  #id = 0;
-  #pingedAt = 0;
-  #latency: number | null = null;
-  #cancelPing = nothing;
-  /** Null: nothing is waited for. */
-  #cancelDeadline: (() => void) | null = null;
-
-  constructor(runtime: Runtime, config: ClientConfig) {
-    this.#runtime = runtime;
-    this.#config = config;
-  }
-
+export interface Heartbeat {
   /** The last round trip, in milliseconds; null: none was measured yet. */
-  get latency(): number | null {
-    return this.#latency;
-  }
-
+  readonly latency: number | null;
   /** Watches this socket. Without a way to ping it nothing can be noticed. */
-  start(socket: ClientSocket, ping: ((id: number) => void) | null): void {
-    this.#socket = socket;
-    this.#ping = ping;
-    this.#latency = null;
-    this.beat();
-  }
-
+  start(socket: ClientSocket, ping: ((id: number) => void) | undefined): void;
   /** Pings now, and from now on. */
-  beat(): void {
-    const { pingIntervalMs } = this.#config;
-    this.#cancelPing();
-    if (this.#ping === null || pingIntervalMs === null) return;
-    this.#cancelPing = this.#runtime.schedule(pingIntervalMs, () => this.beat());
-    if (this.#cancelDeadline !== null) return;
-    this.#await();
-    this.#pingedAt = this.#runtime.now();
-    this.#ping(++this.#id);
-  }
-
+  beat(): void;
   /** Something came, so the other side is there. */
-  heard(): void {
-    this.#cancelDeadline?.();
-    this.#cancelDeadline = null;
+  heard(): void;
+  ponged(id: number): void;
+  stop(): void;
+}
+
+export function createHeartbeat(
+  { schedule, now }: Runtime,
+  { pingIntervalMs, pingTimeoutMs }: ClientConfig,
+): Heartbeat {
+  let socket: ClientSocket | undefined;
+  let ping: ((id: number) => void) | undefined;
+  let lastId = 0;
+  let pingedAt = 0;
+  let latency: number | null = null;
+  let cancelPing = nothing;
+  /** Undefined: nothing is waited for. */
+  let cancelDeadline: (() => void) | undefined;
+
+  function beat(): void {
+    cancelPing();
+    if (!ping || pingIntervalMs === null) return;
+    cancelPing = schedule(pingIntervalMs, beat);
+    if (cancelDeadline) return;
+    expect();
+    pingedAt = now();
+    ping(++lastId);
   }
 
-  ponged(id: number): void {
-    this.heard();
-    if (id === this.#id) this.#latency = this.#runtime.now() - this.#pingedAt;
-  }
-
-  stop(): void {
-    this.#cancelPing();
-    this.heard();
-  }
-
-  #await(): void {
-    this.#cancelDeadline = this.#runtime.schedule(this.#config.pingTimeoutMs, () => {
+  function expect(): void {
+    cancelDeadline = schedule(pingTimeoutMs, () => {
       // Where we are the ones not reading, a missing pong proves nothing.
-      if (this.#socket?.held) this.#await();
-      else this.#socket?.terminate();
+      if (socket?.held) expect();
+      else socket?.terminate();
     });
   }
+
+  function heard(): void {
+    cancelDeadline?.();
+    cancelDeadline = undefined;
+  }
+
+  return {
+    get latency() {
+      return latency;
+    },
+    start: (watched, by) => {
+      socket = watched;
+      ping = by;
+      latency = null;
+      beat();
+    },
+    beat,
+    heard,
+    ponged: (id) => {
+      heard();
+      if (id === lastId) latency = now() - pingedAt;
+    },
+    stop: () => {
+      cancelPing();
+      heard();
+    },
+  };
 }

@@ -32,128 +32,127 @@ export interface InboxOwner {
   taken(info: MessageInfo): void;
 }
 
-interface Reader {
-  resolve(taking: Taking | null): void;
-  reject(error: unknown): void;
-}
-
 /**
  * What came and waits for the application: listeners, which get each message at once, or one reader. Until there
  * is either, messages are kept, and when `limit` of them wait the sender is held up.
  */
-export class Inbox {
-  readonly #limit: number;
-  readonly #events: Emitter;
-  readonly #owner: InboxOwner;
-  readonly #queue: Arrival[] = [];
-  #reader: Reader | null = null;
-  #iterations = 0;
-  #held = false;
-  /** Why no more come: null for a normal end; undefined while they do. */
-  #end: Error | null | undefined;
-
-  constructor(limit: number, events: Emitter, owner: InboxOwner) {
-    this.#limit = limit;
-    this.#events = events;
-    this.#owner = owner;
-  }
-
+export interface Inbox {
   /** Whether the sender is held up because nobody takes what it sent. */
-  get held(): boolean {
-    return this.#held;
-  }
-
-  push(arrival: Arrival): void {
-    const { message, info } = arrival;
-    const told = message !== null && this.#events.emit("message", message, info);
-    if (told && !this.#isRead) this.#owner.taken(info);
-    else {
-      this.#queue.push(arrival);
-      this.#serve();
-    }
-  }
-
+  readonly held: boolean;
+  push(arrival: Arrival): void;
   /** There is a listener now: it gets what was kept, unless somebody is reading. */
-  listened(): void {
-    if (this.#isRead) return;
-    for (const arrival of this.#queue.splice(0)) this.push(arrival);
-    this.#serve();
-  }
-
+  listened(): void;
   /** No more come. Readers get what is left; then the end, or the error. */
-  end(error: Error | null): void {
-    this.#end = error;
-    this.#serve();
-  }
-
+  end(error: Error | null): void;
   /** More may come again; what is left of before is not of interest any more. */
-  begin(): void {
-    this.#end = undefined;
-    this.#held = false;
-    this.#queue.length = 0;
-  }
-
+  begin(): void;
   /**
    * The next message; null at a normal end. Whoever got it says when it is taken.
    *
    * @throws WebSocketError (as a rejection) with code `concurrent_recv` if somebody is waiting already.
    */
-  take(): Promise<Taking | null> {
+  take(): Promise<Taking | null>;
+  /** Whoever waits in `take` does not any more. */
+  cancel(reason: unknown): void;
+  /** The messages until the end. A message is taken when the next one is asked for, or the loop left. */
+  read(): AsyncGenerator<ReceivedMessage, undefined, undefined>;
+}
+
+interface Reader {
+  resolve(taking: Taking | null): void;
+  reject(error: unknown): void;
+}
+
+export function createInbox(limit: number, events: Emitter, { hold, taken }: InboxOwner): Inbox {
+  let queue: Arrival[] = [];
+  let reader: Reader | undefined;
+  let iterations = 0;
+  let held = false;
+  /** Why no more come: null for a normal end; undefined while they do. */
+  let end: Error | null | undefined;
+
+  const isRead = (): boolean => Boolean(reader) || iterations > 0;
+
+  function push(arrival: Arrival): void {
+    const { message, info } = arrival;
+    const told = message !== null && events.emit("message", message, info);
+    if (told && !isRead()) taken(info);
+    else {
+      queue.push(arrival);
+      serve();
+    }
+  }
+
+  function take(): Promise<Taking | null> {
     return new Promise((resolve, reject) => {
-      if (this.#reader !== null) {
+      if (reader) {
         throw new WebSocketError("Only one recv or iteration can wait at a time.", {
           code: "concurrent_recv",
         });
       }
-      this.#reader = { resolve, reject };
-      this.#serve();
+      reader = { resolve, reject };
+      serve();
     });
   }
 
-  /** Whoever waits in `take` does not any more. */
-  cancel(reason: unknown): void {
-    this.#reader?.reject(reason);
-    this.#reader = null;
-  }
-
-  /** The messages until the end. A message is taken when the next one is asked for, or the loop left. */
-  async *read(): AsyncGenerator<ReceivedMessage, undefined, undefined> {
-    this.#iterations++;
-    try {
-      for (let next = await this.take(); next !== null; next = await this.take()) {
-        try {
-          yield next.message;
-        } finally {
-          this.#owner.taken(next.info);
-        }
-      }
-    } finally {
-      this.#iterations--;
-    }
-  }
-
-  get #isRead(): boolean {
-    return this.#reader !== null || this.#iterations > 0;
-  }
-
-  #serve(): void {
-    const queue = this.#queue;
-    const reader = this.#reader;
+  function serve(): void {
     // Not past anything as long as a loop works on the message before it.
-    while (queue[0]?.message === null && (reader !== null || this.#iterations === 0)) {
-      this.#owner.taken(queue.shift()?.info ?? {});
+    while (queue[0]?.message === null && (reader || iterations === 0)) {
+      taken(queue.shift()?.info ?? {});
     }
-    if (reader !== null && (queue.length > 0 || this.#end !== undefined)) {
-      this.#reader = null;
+    if (reader && (queue.length > 0 || end !== undefined)) {
+      const { resolve, reject } = reader;
       const { message = null, info = {} } = queue.shift() ?? {};
-      if (message !== null) reader.resolve({ message, info });
-      else if (this.#end) reader.reject(this.#end);
-      else reader.resolve(null);
+      reader = undefined;
+      if (message !== null) resolve({ message, info });
+      else if (end) reject(end);
+      else resolve(null);
     }
-    const held = queue.length >= this.#limit;
-    if (held !== this.#held) {
-      this.#held = held;
-      this.#owner.hold(held);
+    if (queue.length >= limit !== held) {
+      held = !held;
+      hold(held);
     }
   }
+
+  return {
+    get held() {
+      return held;
+    },
+    push,
+    listened: () => {
+      if (isRead()) return;
+      const kept = queue;
+      queue = [];
+      kept.forEach(push);
+      serve();
+    },
+    end: (error) => {
+      end = error;
+      serve();
+    },
+    begin: () => {
+      queue = [];
+      held = false;
+      end = undefined;
+    },
+    take,
+    cancel: (reason) => {
+      reader?.reject(reason);
+      reader = undefined;
+    },
+    async *read(): AsyncGenerator<ReceivedMessage, undefined, undefined> {
+      iterations++;
+      try {
+        for (let next = await take(); next !== null; next = await take()) {
+          try {
+            yield next.message;
+          } finally {
+            taken(next.info);
+          }
+        }
+      } finally {
+        iterations--;
+      }
+    },
+  };
 }

@@ -11,19 +11,22 @@ export async function parseMessage(
   message: ReceivedMessage,
   schema?: StandardSchema,
 ): Promise<unknown> {
-  const invalid = (why: string, cause?: unknown): WebSocketError =>
-    new WebSocketError(`A message is not what was expected. ${why}`, {
-      code: "invalid_message",
-      cause,
-    });
+  const text = typeof message === "string" ? message : new TextDecoder().decode(message);
   let value: unknown;
   try {
-    value = JSON.parse(typeof message === "string" ? message : new TextDecoder().decode(message));
+    value = JSON.parse(text);
   } catch (cause) {
-    throw invalid("It is not valid JSON.", cause);
+    throw invalid("It is not JSON.", cause);
   }
   if (schema === undefined) return value;
   const result = await schema["~standard"].validate(value);
   if (result.issues) throw invalid(describeIssues(result.issues));
   return result.value;
+}
+
+function invalid(why: string, cause?: unknown): WebSocketError {
+  return new WebSocketError(`A message is not what was expected. ${why}`, {
+    code: "invalid_message",
+    cause,
+  });
 }

@@ -26,12 +26,12 @@ class NodeSocket implements ClientSocket {
   #error: Error | null = null;
 
   constructor(url: string, options: SocketOptions, events: SocketEvents) {
-    const { protocols, token, maxMessageSize: maxPayload } = options;
+    const { subprotocols = [], token, maxMessageSize: maxPayload } = options;
     const headers = {
       ...options.headers,
       ...(token !== undefined && { Authorization: `Bearer ${token}` }),
     };
-    this.#socket = new WebSocket(url, [...protocols], { headers, maxPayload })
+    this.#socket = new WebSocket(url, [...subprotocols], { headers, maxPayload })
       .on("upgrade", () => {
         this.#upgraded = true;
       })

@@ -8,7 +8,13 @@ import type { Emitter } from "./events.ts";
 import type { Heartbeat } from "./heartbeat.ts";
 import type { WebSocketClientOptions } from "./options.ts";
 import type { ReconnectPolicy, Wait } from "./reconnect-policy.ts";
-import type { ClientSocket, HandshakeFailure, ReceivedMessage, Runtime } from "./runtime.ts";
+import {
+  type ClientSocket,
+  type HandshakeFailure,
+  nothing,
+  type ReceivedMessage,
+  type Runtime,
+} from "./runtime.ts";
 
 /** What a client is doing. */
 export type ClientState =
@@ -32,20 +38,22 @@ export interface Destination {
   readonly events: Emitter;
   readonly heartbeat: Heartbeat;
   /** If this is one of several that are made one after another, and never comes back itself. */
-  readonly succession: Succession | null;
+  readonly succession: Succession | undefined;
 }
 
 /** What connections that are made one after another have in common. */
 export interface Succession {
-  readonly policy: ReconnectPolicy;
-  /** When the next one may be made; undefined: there is to be none. */
-  wait: Wait | undefined;
-  /** Why there is to be none, unless the last one ended normally. */
-  error: Error | undefined;
+  policy?: ReconnectPolicy;
+  /** When the next one may be made; absent: there is to be none. */
+  wait?: Wait | undefined;
+  /** Why there is to be none; absent if the last one ended normally. */
+  error?: Error | undefined;
 }
 
 /** Whose connection it is. None of these may throw. */
 export interface ConnectionOwner {
+  /** It begins, or begins anew. */
+  began(): void;
   opened(socket: ClientSocket): void;
   received(message: ReceivedMessage): void;
   /** The open connection is gone. */
@@ -60,170 +68,166 @@ interface Attempt {
   reject(error: unknown): void;
 }
 
-const nothing = (): void => {};
-
 /** Keeps one connection: makes it, and makes it again as the policy has it. Never two attempts at a time. */
-export class PersistentConnection {
-  readonly #to: Destination;
-  readonly #owner: ConnectionOwner;
-  #state: ClientState = "idle";
-  #attempt: Attempt | null = null;
-  #attempted: Promise<void> = Promise.resolve();
-  /** For how long the attempt has to wait yet; null: it is being made. */
-  #wait: Wait | null = null;
-  /** Of the attempt, and then of the connection. */
-  #socket: ClientSocket | null = null;
-  /** What this side closes with. */
-  #closing: ConnectionClosedError | null = null;
-  #closed: Promise<void> = Promise.resolve();
-  #resolveClosed = nothing;
-  #cancelTimer = nothing;
-  #stopWatching = nothing;
-
-  constructor(to: Destination, owner: ConnectionOwner) {
-    this.#to = to;
-    this.#owner = owner;
-  }
-
-  get state(): ClientState {
-    return this.#state;
-  }
-
+export interface PersistentConnection {
+  readonly state: ClientState;
   /** Connects, or tries at once if the next attempt is being waited for. Settles as that attempt does. */
-  connect(): Promise<void> {
-    const { runtime, policy, heartbeat, succession } = this.#to;
-    if (this.#state === "idle" || this.#state === "closed") {
-      this.#state = "connecting";
-      this.#closing = null;
-      this.#closed = new Promise((resolve) => {
-        this.#resolveClosed = resolve;
+  connect(): Promise<void>;
+  /** Ends it for good. Resolves when it has ended. */
+  close(error: ConnectionClosedError): Promise<void>;
+}
+
+export function createPersistentConnection(
+  { runtime, url, options, config, policy, events, heartbeat, succession }: Destination,
+  owner: ConnectionOwner,
+): PersistentConnection {
+  const { token, signal } = options;
+  let state: ClientState = "idle";
+  let attempt: Attempt | undefined;
+  let attempted: Promise<void> = Promise.resolve();
+  /** For how long the attempt has to wait yet; undefined: it is being made. */
+  let waiting: Wait | undefined;
+  /** Of the attempt, and then of the connection. */
+  let socket: ClientSocket | undefined;
+  /** What this side closes with. */
+  let closing: ConnectionClosedError | undefined;
+  let closed: Promise<void> = Promise.resolve();
+  let resolveClosed = nothing;
+  let cancelTimer = nothing;
+  let stopWatching = nothing;
+
+  function connect(): Promise<void> {
+    signal?.throwIfAborted();
+    // The end comes first; then it begins anew.
+    if (state === "closing") return closed.then(connect);
+    if (waiting) dial();
+    if (state === "idle" || state === "closed") {
+      state = "connecting";
+      closing = undefined;
+      closed = new Promise((resolve) => {
+        resolveClosed = resolve;
       });
-      this.#stopWatching = runtime.onWake(() => {
-        policy.startAnew();
-        if (this.#state === "open") heartbeat.beat();
-        else if (this.#wait?.firm === false) this.#dial();
+      signal?.addEventListener("abort", abort);
+      stopWatching = runtime.onWake(() => {
+        policy.reset();
+        if (state === "open") heartbeat.beat();
+        else if (waiting?.firm === false) dial();
       });
-      if (succession === null) policy.reset();
-      this.#plan(succession?.wait);
-    } else if (this.#wait !== null) this.#dial();
-    return this.#attempted;
+      owner.began();
+      if (!succession) policy.reset();
+      plan(succession?.wait);
+    }
+    return attempted;
   }
 
-  /** Ends it for good. Resolves when it has ended. */
-  close(error: ConnectionClosedError): Promise<void> {
-    const { runtime, config } = this.#to;
-    const socket = this.#socket;
-    const attempt = this.#attempt;
-    if (this.#state === "open") {
-      this.#closing = error;
-      this.#state = "closing";
-      socket?.hold?.(false);
-      socket?.close(error.closeCode, error.reason);
-      this.#cancelTimer = runtime.schedule(config.closeTimeoutMs, () => socket?.terminate());
-    } else if (attempt !== null) {
-      this.#finish(error, true);
-      socket?.terminate();
-      attempt.reject(error);
+  function close(error: ConnectionClosedError): Promise<void> {
+    const ending = socket;
+    const current = attempt;
+    if (state === "open") {
+      closing = error;
+      state = "closing";
+      ending?.hold?.(false);
+      ending?.close(error.closeCode, error.reason);
+      cancelTimer = runtime.schedule(config.closeTimeoutMs, () => ending?.terminate());
+    } else if (current) {
+      finish(error, true);
+      ending?.terminate();
+      current.reject(error.cause ?? error);
     }
-    return this.#closed;
+    return closed;
+  }
+
+  function abort(): void {
+    close(new ConnectionClosedError(1000, "", { cause: signal?.reason }));
   }
 
   /** Makes an attempt: now, or when it is due. Returns in how many milliseconds; null: nobody knows. */
-  #plan(wait: Wait | undefined): number | null {
-    const { runtime } = this.#to;
-    this.#attempted = new Promise((resolve, reject) => {
-      this.#attempt = { resolve, reject };
+  function plan(wait?: Wait): number | null {
+    attempted = new Promise((resolve, reject) => {
+      attempt = { resolve, reject };
     });
     // Not everybody wants to know how it goes.
-    this.#attempted.catch(nothing);
-    if (wait === undefined) {
-      this.#dial();
-      return 0;
-    }
-    this.#wait = wait;
+    attempted.catch(nothing);
+    waiting = wait;
     // Without a network there is nothing to try; coming online wakes us.
-    if (!wait.firm && !runtime.isOnline()) return null;
-    this.#cancelTimer = runtime.schedule(wait.delayMs, () => this.#dial());
-    return wait.delayMs;
+    if (wait && !wait.firm && !runtime.isOnline()) return null;
+    if (wait) cancelTimer = runtime.schedule(wait.delayMs, dial);
+    else dial();
+    return wait?.delayMs ?? 0;
   }
 
-  async #dial(): Promise<void> {
-    const { runtime, url, options, config, heartbeat } = this.#to;
-    const { headers = {}, subprotocols: protocols = [], token } = options;
-    const attempt = this.#attempt;
-    this.#wait = null;
-    this.#cancelTimer();
+  async function dial(): Promise<void> {
+    const current = attempt;
+    waiting = undefined;
+    cancelTimer();
     try {
       const credential = typeof token === "function" ? await token() : token;
       // Closed while the token was fetched.
-      if (this.#attempt !== attempt) return;
+      if (attempt !== current) return;
       const { maxMessageSize, openTimeoutMs } = config;
-      let late: HandshakeFailure | undefined;
-      const socket = runtime.open(
+      const dialed = runtime.open(
         url,
-        { headers, protocols, token: credential, maxMessageSize },
+        { ...options, token: credential, maxMessageSize },
         {
-          opened: () => this.#opened(socket),
+          opened: () => opened(dialed),
           received: (message) => {
             heartbeat.heard();
-            this.#owner.received(message);
+            owner.received(message);
           },
-          ponged: (id) => heartbeat.ponged(id),
+          ponged: heartbeat.ponged,
           ended: (code, reason, failure) => {
-            // Closed during the handshake.
-            if (this.#socket !== socket) return;
-            if (failure === null) this.#lost(code, reason);
-            else this.#failed(late ?? failure);
+            // Not one whose handshake was ended by this side.
+            if (socket !== dialed) return;
+            if (failure) failed(failure);
+            else lost(code, reason);
           },
         },
       );
-      this.#socket = socket;
-      this.#cancelTimer = runtime.schedule(openTimeoutMs, () => {
+      socket = dialed;
+      cancelTimer = runtime.schedule(openTimeoutMs, () => {
         const message = `The handshake took longer than ${openTimeoutMs} ms.`;
-        late = { error: new ConnectionFailedError(message) };
-        socket.terminate();
+        socket = undefined;
+        dialed.terminate();
+        failed({ error: new ConnectionFailedError(message) });
       });
     } catch (cause) {
-      if (this.#attempt !== attempt) return;
       const message = `No attempt could be made: ${cause}`;
-      this.#failed({ error: new ConnectionFailedError(message, { cause }) });
+      const error = new ConnectionFailedError(message, { cause });
+      if (attempt === current) failed({ error });
     }
   }
 
-  #opened(socket: ClientSocket): void {
-    const { runtime, policy, succession } = this.#to;
-    const attempt = this.#attempt;
-    if (succession !== null) succession.wait = undefined;
-    this.#attempt = null;
-    this.#cancelTimer();
-    this.#state = "open";
+  function opened(by: ClientSocket): void {
+    const current = attempt;
+    if (succession) succession.wait = undefined;
+    attempt = undefined;
+    cancelTimer();
+    state = "open";
     policy.opened(runtime.now());
-    this.#owner.opened(socket);
-    attempt?.resolve();
+    owner.opened(by);
+    current?.resolve();
   }
 
-  #failed(failure: HandshakeFailure): void {
-    const { policy, succession, events } = this.#to;
-    const { error, unauthorized } = failure;
-    const attempt = this.#attempt;
+  function failed(failure: HandshakeFailure): void {
+    const { error } = failure;
+    const current = attempt;
     // The first attempt is not repeated, but for a token that has to be renewed.
-    const isFirst = this.#state === "connecting" && succession === null;
-    if (isFirst && unauthorized && policy.renew() !== null) {
-      this.#dial();
+    const isFirst = state === "connecting" && !succession;
+    if (isFirst && failure.unauthorized && policy.renew()) {
+      dial();
       return;
     }
-    if (this.#state === "reconnecting") events.emit("error", error);
-    const wait = isFirst ? null : policy.afterFailure(failure);
-    this.#end(new ConnectionClosedError(1006, "", { cause: error }), false, wait);
-    attempt?.reject(error);
+    if (state === "reconnecting") events.emit("error", error);
+    const wait = isFirst ? undefined : policy.afterFailure(failure);
+    end(new ConnectionClosedError(1006, "", { cause: error }), false, wait);
+    current?.reject(error);
   }
 
-  #lost(code: number, reason: string): void {
-    const { policy, runtime, events, heartbeat } = this.#to;
+  function lost(code: number, reason: string): void {
     heartbeat.stop();
-    this.#owner.lost();
-    if (this.#closing !== null) {
-      this.#finish(this.#closing, true);
+    owner.lost();
+    if (closing) {
+      finish(closing, true);
       return;
     }
     const wait = policy.afterClose(code, runtime.now());
@@ -231,36 +235,45 @@ export class PersistentConnection {
     const cause =
       code === 4401 ? new AuthenticationError("The credential is not valid any more.") : undefined;
     const error = new ConnectionClosedError(code, reason, { cause });
-    if (wait === null && !isNormal) events.emit("error", cause ?? error);
-    this.#end(error, isNormal, wait);
+    if (!wait && !isNormal) events.emit("error", cause ?? error);
+    end(error, isNormal, wait);
   }
 
   /** The connection or the attempt is over. Plans the next, if there is to be one here. */
-  #end(error: ConnectionClosedError, isNormal: boolean, wait: Wait | null): void {
-    const { policy, succession, events } = this.#to;
-    if (succession !== null) {
-      succession.wait = wait ?? undefined;
-      succession.error = wait === null && !isNormal ? error : undefined;
-    } else if (wait !== null) {
-      this.#cancelTimer();
-      this.#socket = null;
-      this.#state = "reconnecting";
-      const delayMs = this.#plan(wait);
-      const { closeCode: code, reason } = error;
-      events.emit("reconnecting", { attempt: policy.attempt, delayMs, code, reason });
+  function end(error: ConnectionClosedError, isNormal: boolean, wait: Wait | undefined): void {
+    if (succession) {
+      succession.wait = wait;
+      succession.error = wait || isNormal ? undefined : error;
+    }
+    if (succession || !wait) {
+      finish(error, isNormal);
       return;
     }
-    this.#finish(error, isNormal);
+    cancelTimer();
+    socket = undefined;
+    state = "reconnecting";
+    const delayMs = plan(wait);
+    const { closeCode: code, reason } = error;
+    events.emit("reconnecting", { attempt: policy.attempt, delayMs, code, reason });
   }
 
-  #finish(error: ConnectionClosedError, isNormal: boolean): void {
-    this.#state = "closed";
-    this.#attempt = null;
-    this.#wait = null;
-    this.#socket = null;
-    this.#cancelTimer();
-    this.#stopWatching();
-    this.#owner.finished(error, isNormal);
-    this.#resolveClosed();
+  function finish(error: ConnectionClosedError, isNormal: boolean): void {
+    state = "closed";
+    attempt = undefined;
+    waiting = undefined;
+    socket = undefined;
+    cancelTimer();
+    stopWatching();
+    signal?.removeEventListener("abort", abort);
+    owner.finished(error, isNormal);
+    resolveClosed();
   }
+
+  return {
+    get state() {
+      return state;
+    },
+    connect: async () => connect(),
+    close,
+  };
 }

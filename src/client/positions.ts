@@ -18,76 +18,73 @@ interface Place {
  * application has taken are two places: a reconnect goes on after the one, a page that is loaded anew after the
  * other.
  */
-export class Positions {
-  readonly #rooms: Map<string, Place> = new Map();
-
-  constructor(from: Readonly<Record<string, string>>) {
-    for (const [room, position] of Object.entries(from)) {
-      const place = this.#place(room);
-      place.received = position;
-      place.taken = position;
-    }
-  }
-
+export interface Positions {
   /** Where the application stands. */
-  get taken(): Record<string, string> {
-    return this.#pick("taken");
-  }
-
+  taken(): Record<string, string>;
   /** What a new connection asks for: at most 100 rooms, those first that were there first. */
-  resume(): Record<string, string> {
-    return this.#pick("received", MAX_RESUMED_ROOMS);
-  }
-
+  resume(): Record<string, string>;
   /** A message came. "gap": the one before it did not. */
-  received(room: string, { id, prev }: Link): "next" | "duplicate" | "gap" {
-    const place = this.#place(room);
-    const { recent, received } = place;
-    if (recent.has(id)) return "duplicate";
-    place.received = id;
-    recent.add(id);
-    const [oldest = ""] = recent;
-    if (recent.size > REMEMBERED) recent.delete(oldest);
-    return received === null || received === prev ? "next" : "gap";
-  }
-
+  received(room: string, link: Link): "next" | "duplicate" | "gap";
   /** The application is past this. Without a room or an id it stands nowhere. */
-  took({ room = "", id }: Partial<MessageInfo>): void {
-    const place = this.#rooms.get(room);
-    if (place !== undefined && id !== undefined) place.taken = id;
-  }
-
+  took(info: MessageInfo): void;
   /** "gap": messages before this were lost. "new": there was nothing to lose. */
-  joined({ room, recovered, position }: JoinedFrame): "recovered" | "gap" | "new" {
-    if (recovered) return "recovered";
-    const place = this.#place(room);
-    const { received } = place;
-    place.received = position;
-    // It was not asked for, as too many others were, and has moved on.
-    const missed = received !== null && received !== position;
-    return recovered === false || missed ? "gap" : "new";
-  }
-
+  joined(frame: JoinedFrame): "recovered" | "gap" | "new";
   /** The log itself lost messages: what comes next begins a new chain. */
-  lost(room: string): void {
-    this.#place(room).received = null;
+  lost(room: string): void;
+  left(room: string): void;
+}
+
+export function createPositions(from: Readonly<Record<string, string>>): Positions {
+  const rooms: Map<string, Place> = new Map();
+
+  function placeOf(room: string): Place {
+    const place = rooms.get(room) ?? { received: null, taken: null, recent: new Set() };
+    rooms.set(room, place);
+    return place;
   }
 
-  left(room: string): void {
-    this.#rooms.delete(room);
-  }
-
-  #pick(which: "received" | "taken", limit?: number): Record<string, string> {
-    const known = [...this.#rooms].flatMap(([room, { [which]: position }]) =>
+  function pick(which: "received" | "taken", limit?: number): Record<string, string> {
+    const known = [...rooms].flatMap(([room, { [which]: position }]) =>
       position === null ? [] : [[room, position] as const],
     );
     // Not by assignment: a room may be called `__proto__`.
     return Object.fromEntries(known.slice(0, limit));
   }
 
-  #place(room: string): Place {
-    const place = this.#rooms.get(room) ?? { received: null, taken: null, recent: new Set() };
-    this.#rooms.set(room, place);
-    return place;
+  for (const [room, position] of Object.entries(from)) {
+    const place = placeOf(room);
+    place.received = position;
+    place.taken = position;
   }
+  return {
+    taken: () => pick("taken"),
+    resume: () => pick("received", MAX_RESUMED_ROOMS),
+    received: (room, { id, prev }) => {
+      const place = placeOf(room);
+      const { recent, received } = place;
+      if (recent.has(id)) return "duplicate";
+      place.received = id;
+      recent.add(id);
+      const [oldest = ""] = recent;
+      if (recent.size > REMEMBERED) recent.delete(oldest);
+      return received === null || received === prev ? "next" : "gap";
+    },
+    took: ({ room = "", id }) => {
+      const place = rooms.get(room);
+      if (place !== undefined && id !== undefined) place.taken = id;
+    },
+    joined: ({ room, recovered, position }) => {
+      if (recovered) return "recovered";
+      const place = placeOf(room);
+      const { received } = place;
+      place.received = position;
+      // It was not asked for, as too many others were, and has moved on.
+      const missed = received !== null && received !== position;
+      return recovered === false || missed ? "gap" : "new";
+    },
+    lost: (room) => {
+      placeOf(room).received = null;
+    },
+    left: (room) => void rooms.delete(room),
+  };
 }

@@ -34,93 +34,90 @@ const STABLE_MS = 5000;
  * Decides whether and when to connect again. Counts attempts from the last connection that lasted; randomness and
  * the time, in milliseconds, are passed in.
  */
-export class ReconnectPolicy {
-  readonly #config: ClientConfig;
-  readonly #random: () => number;
-  /** Whether a new token can be had. */
-  readonly #renewable: boolean;
-  /** How often in a row connections ended with each close code; with 4401 also credentials that were refused. */
-  readonly #counts: Map<number, number> = new Map();
-  #attempt = 0;
-  #openedAt = 0;
-  #goodbye: Goodbye | null = null;
-
-  constructor(config: ClientConfig, random: () => number, renewable: boolean) {
-    this.#config = config;
-    this.#random = random;
-    this.#renewable = renewable;
-  }
-
+export interface ReconnectPolicy {
   /** Which attempt in a row comes next, or is being made; 0: none. */
-  get attempt(): number {
-    return this.#attempt;
-  }
-
-  /** Nothing of before counts. */
-  reset(): void {
-    this.#counts.clear();
-    this.startAnew();
-  }
-
-  /** The device is back, or the page in sight: attempts are counted anew. */
-  startAnew(): void {
-    this.#attempt = 0;
-  }
-
-  opened(now: number): void {
-    this.#openedAt = now;
-    this.#goodbye = null;
-  }
-
+  readonly attempt: number;
+  /** Begins anew: somebody wants to connect, the device is back, or the page in sight. */
+  reset(): void;
+  opened(now: number): void;
   /** The server is about to close. */
-  goodbye(goodbye: Goodbye): void {
-    this.#goodbye = goodbye;
+  goodbye(goodbye: Goodbye): void;
+  /** After an open connection was lost. Undefined: stay away. */
+  afterClose(code: number, now: number): Wait | undefined;
+  /** After an attempt that did not end with an open connection. Undefined: give up. */
+  afterFailure(failure: Omit<HandshakeFailure, "error">): Wait | undefined;
+  /** The token is not valid any more: one new one may be tried at once. Undefined: it was. */
+  renew(): Wait | undefined;
+}
+
+/** `isRenewable`: whether a new token can be had. */
+export function createReconnectPolicy(
+  config: ClientConfig,
+  random: () => number,
+  isRenewable: boolean,
+): ReconnectPolicy {
+  const { reconnectEnabled, reconnectMaxAttempts, reconnectJitter } = config;
+  /** How often in a row connections ended with each close code; with 4401 also credentials that were refused. */
+  const counts: Map<number, number> = new Map();
+  let attempt = 0;
+  let openedAt = 0;
+  let goodbye: Goodbye | undefined;
+
+  function reset(): void {
+    counts.clear();
+    attempt = 0;
   }
 
-  /** After an open connection was lost. Null: stay away. */
-  afterClose(code: number, now: number): Wait | null {
-    if (now - this.#openedAt >= STABLE_MS) this.reset();
-    const goodbye = this.#goodbye;
-    if (!mayReturn(code) || goodbye?.reconnect === false) return null;
-    if (code === UNAUTHORIZED) return this.renew();
-    const [times, leastMs] = LIMITS[code] ?? [Infinity, 0];
-    if (this.#count(code) > times) return null;
-    // A goodbye is instead of our own delay; one without a delay cannot be a reason to come back ever faster.
-    return goodbye !== null && (goodbye.after_ms > 0 || this.#attempt === 0)
-      ? this.#wait(Math.max(goodbye.after_ms, leastMs))
-      : this.#backOff(leastMs);
+  function count(code: number): number {
+    const sum = (counts.get(code) ?? 0) + 1;
+    counts.set(code, sum);
+    return sum;
   }
 
-  /** After an attempt that did not end with an open connection. Null: give up. */
-  afterFailure(failure: Omit<HandshakeFailure, "error">): Wait | null {
-    if (failure.unauthorized) return this.renew();
-    return failure.final ? null : this.#backOff(failure.retryAfterMs ?? 0);
+  /** Undefined if there have been attempts enough. */
+  function wait(delayMs: number, firm = true): Wait | undefined {
+    const enough = reconnectMaxAttempts > 0 && attempt >= reconnectMaxAttempts;
+    attempt++;
+    return reconnectEnabled && !enough ? { delayMs, firm } : undefined;
   }
 
-  /** The token is not valid any more: one new one may be tried at once. Null: it was. */
-  renew(): Wait | null {
-    return this.#renewable && this.#count(UNAUTHORIZED) === 1 ? this.#wait(0) : null;
+  function backOff(leastMs: number): Wait | undefined {
+    const doubled = config.reconnectBackoffBaseMs * 2 ** Math.min(attempt, 30);
+    const jitter = 1 - reconnectJitter * random();
+    const delayMs = Math.min(config.reconnectBackoffMaxMs, doubled) * jitter;
+    return wait(Math.max(delayMs, leastMs), leastMs > 0);
   }
 
-  #count(code: number): number {
-    const count = (this.#counts.get(code) ?? 0) + 1;
-    this.#counts.set(code, count);
-    return count;
-  }
+  const renew = (): Wait | undefined =>
+    isRenewable && count(UNAUTHORIZED) === 1 ? wait(0) : undefined;
 
-  #backOff(leastMs: number): Wait | null {
-    const { reconnectBackoffBaseMs, reconnectBackoffMaxMs, reconnectJitter } = this.#config;
-    const doubled = reconnectBackoffBaseMs * 2 ** Math.min(this.#attempt, 30);
-    const jitter = 1 - reconnectJitter * this.#random();
-    const delayMs = Math.min(reconnectBackoffMaxMs, doubled) * jitter;
-    return this.#wait(Math.max(delayMs, leastMs), leastMs > 0);
-  }
-
-  /** Null if there have been attempts enough. */
-  #wait(delayMs: number, firm = true): Wait | null {
-    const { reconnectEnabled, reconnectMaxAttempts } = this.#config;
-    const enough = reconnectMaxAttempts > 0 && this.#attempt >= reconnectMaxAttempts;
-    this.#attempt++;
-    return reconnectEnabled && !enough ? { delayMs, firm } : null;
-  }
+  return {
+    get attempt() {
+      return attempt;
+    },
+    reset,
+    opened: (now) => {
+      openedAt = now;
+      goodbye = undefined;
+    },
+    goodbye: (said) => {
+      goodbye = said;
+    },
+    afterClose: (code, now) => {
+      if (now - openedAt >= STABLE_MS) reset();
+      if (!mayReturn(code) || goodbye?.reconnect === false) return undefined;
+      if (code === UNAUTHORIZED) return renew();
+      const [times, leastMs] = LIMITS[code] ?? [Infinity, 0];
+      if (count(code) > times) return undefined;
+      // A goodbye is instead of our own delay; one without a delay cannot be a reason to come back ever faster.
+      return goodbye && (goodbye.after_ms > 0 || attempt === 0)
+        ? wait(Math.max(goodbye.after_ms, leastMs))
+        : backOff(leastMs);
+    },
+    afterFailure: ({ unauthorized, final, retryAfterMs = 0 }) => {
+      if (unauthorized) return renew();
+      return final ? undefined : backOff(retryAfterMs);
+    },
+    renew,
+  };
 }

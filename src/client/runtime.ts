@@ -1,3 +1,5 @@
+import type { WebSocketClientOptions } from "./options.ts";
+
 /** A message as it arrives: text, or the bytes of a binary one. */
 export type ReceivedMessage = string | Uint8Array;
 
@@ -13,10 +15,7 @@ export interface HandshakeFailure {
 }
 
 /** What a socket is opened with. */
-export interface SocketOptions {
-  readonly protocols: readonly string[];
-  /** Not in browsers. */
-  readonly headers: Readonly<Record<string, string>>;
+export interface SocketOptions extends Pick<WebSocketClientOptions, "headers" | "subprotocols"> {
   readonly token: string | undefined;
   /** The largest message to accept, in bytes. */
   readonly maxMessageSize: number;
@@ -71,3 +70,6 @@ export interface Runtime {
   /** 0 or more, less than 1. */
   random(): number;
 }
+
+/** A timer that need not be cancelled, or a failure that somebody else is told. */
+export const nothing = (): void => {};

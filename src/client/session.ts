@@ -27,7 +27,7 @@ export function takeFrame(received: ReceivedMessage, session: Session): void {
   switch (frame.type) {
     case "message": {
       const { room, id, prev } = frame;
-      if (room !== undefined && id !== undefined && prev !== undefined) {
+      if (room && id && prev) {
         const place = positions.received(room, { id, prev });
         if (place === "duplicate") return;
         if (place === "gap") events.emit("gap", { room });

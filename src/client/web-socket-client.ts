@@ -2,20 +2,21 @@ import { type ClientConfig, resolveClientConfig } from "../protocol/client-confi
 import { ConnectionClosedError, MessageTooLargeError, WebSocketError } from "../protocol/errors.ts";
 import { SUBPROTOCOL } from "../protocol/roomcast-v1.ts";
 import type { SchemaOutput, StandardSchema } from "../protocol/standard-schema.ts";
-import { type ClientEvents, Emitter } from "./events.ts";
+import { type ClientEvents, createEmitter, type Emitter } from "./events.ts";
 import { byteLength, encodeMessage, type Outgoing } from "./frames.ts";
-import { Heartbeat } from "./heartbeat.ts";
-import { Inbox } from "./inbox.ts";
+import { createHeartbeat, type Heartbeat } from "./heartbeat.ts";
+import { createInbox, type Inbox } from "./inbox.ts";
 import { parseMessage } from "./json.ts";
 import type { WaitOptions, WebSocketClientOptions } from "./options.ts";
-import { Outbox } from "./outbox.ts";
+import { createOutbox, type Outbox } from "./outbox.ts";
 import {
   type ClientState,
-  PersistentConnection,
+  createPersistentConnection,
+  type PersistentConnection,
   type Succession,
 } from "./persistent-connection.ts";
-import { Positions } from "./positions.ts";
-import { ReconnectPolicy } from "./reconnect-policy.ts";
+import { createPositions, type Positions } from "./positions.ts";
+import { createReconnectPolicy } from "./reconnect-policy.ts";
 import type { ClientSocket, ReceivedMessage, Runtime } from "./runtime.ts";
 import { takeFrame } from "./session.ts";
 
@@ -34,17 +35,17 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
   readonly config: ClientConfig;
   readonly #runtime: Runtime;
   readonly #options: WebSocketClientOptions;
-  readonly #events: Emitter = new Emitter();
+  readonly #events: Emitter = createEmitter();
   readonly #inbox: Inbox;
   readonly #outbox: Outbox;
   readonly #positions: Positions;
   readonly #heartbeat: Heartbeat;
   readonly #connection: PersistentConnection;
-  #socket: ClientSocket | null = null;
+  #socket: ClientSocket | undefined;
   /** Whether there has been a connection since `connect`. */
   #wasOpen = false;
-  /** Why there is no connection. */
-  #closed: ConnectionClosedError = new ConnectionClosedError(1006, "not connected");
+  /** How the last connection ended. */
+  #closed: ConnectionClosedError | undefined;
 
   /**
    * `succession`: what there is in common with those before and after, if somebody else makes the next connection.
@@ -55,31 +56,32 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
     runtime: Runtime,
     url: string | URL,
     options: WebSocketClientOptions,
-    succession: Succession | null = null,
+    succession?: Succession,
   ) {
     const { offlineQueue = 100, resumeFrom = {}, token } = options;
+    const config = resolveClientConfig(options.config);
     this.url = checkUrl(url);
-    this.config = resolveClientConfig(options.config);
+    this.config = config;
     if (!(offlineQueue >= 0)) {
       throw new RangeError(`offlineQueue must be 0 or more, not ${offlineQueue}.`);
     }
     if (options.headers && !runtime.hasHeaders) {
       throw new TypeError("headers cannot be set here; use token.");
     }
-    const { config } = this;
     const events = this.#events;
     const policy =
       succession?.policy ??
-      new ReconnectPolicy(config, runtime.random, typeof token === "function");
+      createReconnectPolicy(config, runtime.random, typeof token === "function");
+    if (succession) succession.policy = policy;
     this.#runtime = runtime;
     this.#options = options;
-    this.#positions = new Positions(resumeFrom);
-    this.#outbox = new Outbox(offlineQueue);
-    this.#inbox = new Inbox(config.maxQueueSize, events, {
+    this.#positions = createPositions(resumeFrom);
+    this.#outbox = createOutbox(offlineQueue);
+    this.#inbox = createInbox(config.maxQueueSize, events, {
       hold: (held) => this.#socket?.hold?.(held),
-      taken: (info) => this.#positions.took(info),
+      taken: this.#positions.took,
     });
-    this.#heartbeat = new Heartbeat(runtime, config);
+    this.#heartbeat = createHeartbeat(runtime, config);
     const parts = {
       runtime,
       url: this.url,
@@ -92,22 +94,26 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
       inbox: this.#inbox,
       outbox: this.#outbox,
       positions: this.#positions,
-      refresh: () => void this.#refresh().catch((error) => events.fail(error)),
+      refresh: () => void this.#refresh().catch(events.fail),
     };
-    this.#connection = new PersistentConnection(parts, {
+    this.#connection = createPersistentConnection(parts, {
+      began: () => {
+        this.#wasOpen = false;
+        this.#inbox.begin();
+        this.#outbox.begin();
+      },
       opened: (socket) => this.#opened(socket),
       received: (message) => {
         if (this.#socket?.protocol === SUBPROTOCOL) takeFrame(message, parts);
         else this.#inbox.push({ message, info: {} });
       },
       lost: () => {
-        this.#socket = null;
+        this.#socket = undefined;
         this.#outbox.lost();
       },
       finished: (error, isNormal) => {
         const { closeCode: code, reason } = error;
         this.#closed = error;
-        options.signal?.removeEventListener("abort", this.#abort);
         this.#outbox.end(error);
         this.#inbox.end(isNormal ? null : error);
         events.emit("close", { code, reason });
@@ -138,7 +144,7 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
    * client as `resumeFrom`, that one goes on from here.
    */
   get positions(): Record<string, string> {
-    return this.#positions.taken;
+    return this.#positions.taken();
   }
 
   /**
@@ -150,21 +156,7 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
    * @throws ConnectionClosedError (as a rejection) if `close` is called meanwhile.
    */
   async connect(): Promise<void> {
-    const { signal } = this.#options;
-    signal?.throwIfAborted();
-    // The end comes first; then it begins anew.
-    if (this.state === "closing") await this.close();
-    if (this.state === "idle" || this.state === "closed") {
-      this.#inbox.begin();
-      this.#outbox.begin();
-      this.#wasOpen = false;
-      signal?.addEventListener("abort", this.#abort);
-    }
-    try {
-      await this.#connection.connect();
-    } catch (error) {
-      throw signal?.aborted ? signal.reason : error;
-    }
+    await this.#connection.connect();
   }
 
   /**
@@ -173,15 +165,13 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
    * @throws RangeError (as a rejection) for a code or reason that may not be sent. Defaults to 1000.
    */
   async close(code = 1000, reason = ""): Promise<void> {
-    if (code !== 1000 && !(code >= 3000 && code <= 4999)) {
-      throw new RangeError(`code must be 1000 or from 3000 to 4999, not ${code}.`);
+    const size = byteLength(reason);
+    if ((code === 1000 || (code >= 3000 && code <= 4999)) && size <= MAX_REASON_BYTES) {
+      return this.#connection.close(new ConnectionClosedError(code, reason));
     }
-    if (byteLength(reason) > MAX_REASON_BYTES) {
-      throw new RangeError(`reason must be at most ${MAX_REASON_BYTES} bytes of UTF-8.`);
-    }
-    const closed = new ConnectionClosedError(code, reason);
-    this.#outbox.end(closed);
-    await this.#connection.close(closed);
+    throw new RangeError(
+      `code must be 1000 or from 3000 to 4999, not ${code}; reason at most ${MAX_REASON_BYTES} bytes, not ${size}.`,
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -306,14 +296,12 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
     // What cannot be sent any more shows in the end of the connection.
     const tell = (frame: object): void => void socket.send(JSON.stringify(frame)).catch(() => {});
     if (isEnveloped) tell({ type: "resume", rooms: this.#positions.resume() });
-    const byFrame = isEnveloped ? (t: number) => tell({ type: "ping", t }) : null;
+    const byFrame = isEnveloped ? (t: number) => tell({ type: "ping", t }) : undefined;
     this.#heartbeat.start(socket, socket.ping ?? byFrame);
-    if (this.#inbox.held) socket.hold?.(true);
+    socket.hold?.(this.#inbox.held);
     this.#outbox.open(socket);
     this.#events.emit("open", { reconnected });
   }
-
-  readonly #abort = (): void => void this.close();
 
   /** The token ends soon: a new one takes its place. */
   async #refresh(): Promise<void> {
@@ -325,11 +313,8 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
   #encode(message: unknown, asJson: boolean): Outgoing {
     const outgoing = encodeMessage(message, asJson);
     const { maxMessageSize } = this.config;
-    // A character is at most three bytes, so small messages need no measuring.
-    if (outgoing.data.length * 3 > maxMessageSize) {
-      const size = byteLength(outgoing.data);
-      if (size > maxMessageSize) throw new MessageTooLargeError(size, maxMessageSize);
-    }
+    const size = byteLength(outgoing.data);
+    if (size > maxMessageSize) throw new MessageTooLargeError(size, maxMessageSize);
     return outgoing;
   }
 

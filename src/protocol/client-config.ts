@@ -27,47 +27,45 @@ export interface ClientConfig {
 const HOUR = 3_600_000;
 
 /** Defaults and bounds are those of `config.ts`, without what reads the environment: pages load this. */
-const NUMBERS = {
+const SETTINGS: Readonly<
+  Record<keyof ClientConfig, readonly [initial: Value, min: Value, max: Value]>
+> = {
   openTimeoutMs: [10_000, 100, HOUR],
   closeTimeoutMs: [10_000, 100, HOUR],
   pingIntervalMs: [20_000, 100, HOUR],
   pingTimeoutMs: [20_000, 100, HOUR],
   maxMessageSize: [1_048_576, 1, 0x3fff_ffff],
   maxQueueSize: [16, 1, 1_000_000],
+  reconnectEnabled: [true, false, true],
   reconnectMaxAttempts: [5, 0, 1_000_000],
   reconnectBackoffBaseMs: [1000, 0, HOUR],
   reconnectBackoffMaxMs: [60_000, 0, 24 * HOUR],
   reconnectJitter: [0.1, 0, 1],
-} satisfies Record<
-  Exclude<keyof ClientConfig, "reconnectEnabled">,
-  [initial: number, min: number, max: number]
->;
+};
+
+type Value = number | boolean;
 
 /**
  * Completes `options` with the defaults. An explicit undefined counts as absent; what only a server has,
  * as in the answer of `loadConfig`, is left out.
  *
- * @throws TypeError or RangeError naming the option, its value and what is allowed.
+ * @throws RangeError naming the option, its value and what is allowed.
  */
 export function resolveClientConfig(options: Partial<ClientConfig> = {}): ClientConfig {
-  const { reconnectEnabled = true } = options;
-  if (typeof reconnectEnabled !== "boolean") {
-    throw new TypeError(`config.reconnectEnabled must be true or false, not ${reconnectEnabled}.`);
-  }
-  const given: Partial<Record<string, unknown>> = options;
-  const numbers = Object.entries(NUMBERS).map(([name, [initial, min, max]]) => {
-    const value = given[name] === undefined ? initial : given[name];
-    const isNumber = typeof value === "number";
+  const given: Readonly<Record<string, unknown>> = options;
+  const settings = Object.entries(SETTINGS).map(([name, [initial, min, max]]) => {
+    const { [name]: value = initial } = given;
     const isWhole = /^max|Attempts$/.test(name);
-    if (
-      !(isNumber && value >= min && value <= max && !(isWhole && value % 1)) &&
-      !(value === null && name === "pingIntervalMs")
-    ) {
-      const kind = isWhole ? "whole number" : "number";
-      const message = `config.${name} must be a ${kind} from ${min} to ${max}, not ${value}.`;
-      throw isNumber ? new RangeError(message) : new TypeError(message);
+    const fits =
+      typeof value === typeof initial &&
+      Number(value) >= Number(min) &&
+      Number(value) <= Number(max) &&
+      !(isWhole && Number(value) % 1);
+    if (!fits && !(value === null && name === "pingIntervalMs")) {
+      const kind = isWhole ? "whole number" : typeof initial;
+      throw new RangeError(`config.${name} must be a ${kind} from ${min} to ${max}, not ${value}.`);
     }
     return [name, value];
   });
-  return { reconnectEnabled, ...Object.fromEntries(numbers) };
+  return Object.fromEntries(settings);
 }

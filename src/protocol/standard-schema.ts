@@ -24,15 +24,9 @@ export interface SchemaIssue {
 /** What messages are once a schema has passed them. */
 export type SchemaOutput<S extends StandardSchema> = NonNullable<S["~standard"]["types"]>["output"];
 
-/** An error's sentence grows no longer than this. */
-const MAX_LENGTH = 256;
-
 /** Says what is wrong with a value, beginning with the field. */
 export function describeIssues([issue]: readonly SchemaIssue[]): string {
-  if (issue === undefined) return "The message does not fit.";
-  const field = (issue.path ?? [])
-    .map((segment) => String(typeof segment === "object" ? segment.key : segment))
-    .join(".");
-  const text = field === "" ? issue.message : `${field}: ${issue.message}`;
-  return text.length > MAX_LENGTH ? `${text.slice(0, MAX_LENGTH)}…` : text;
+  const { message, path = [] } = issue ?? { message: "The message does not fit." };
+  const field = path.map((segment) => (typeof segment === "object" ? segment.key : segment));
+  return [field.map(String).join("."), message].filter(Boolean).join(": ");
 }

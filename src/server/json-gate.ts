@@ -10,6 +10,8 @@ import {
 
 /** So many messages in a row that are not understood close the connection. */
 const MAX_BAD_IN_A_ROW = 5;
+/** What a schema of the user says is cut there, in UTF-16 units: it may hold what the client sent. */
+const MAX_SENTENCE = 256;
 
 /** What the gate answers through. Neither may throw. */
 export interface Answerer {
@@ -75,10 +77,14 @@ export class JsonGate {
 
   #judge<T>(result: SchemaResult<T>, receipt: Receipt | null): Passed<T> {
     if (result.issues !== undefined) {
-      this.refuse("invalid_message", describeIssues(result.issues), receipt);
+      this.refuse("invalid_message", shorten(describeIssues(result.issues)), receipt);
       return null;
     }
     this.accept();
     return { value: result.value };
   }
+}
+
+function shorten(sentence: string): string {
+  return sentence.length > MAX_SENTENCE ? `${sentence.slice(0, MAX_SENTENCE)}…` : sentence;
 }

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { Positions } from "../../src/client/positions.ts";
+import { createPositions } from "../../src/client/positions.ts";
 
 const link = (n: number) => ({ id: String(n), prev: String(n - 1) });
 
@@ -8,7 +8,7 @@ test("whatever comes again is recognised, and what is missing is seen, in any st
   const stretches = fc.array(fc.tuple(fc.nat(50), fc.nat(20)), { maxLength: 10 });
   fc.assert(
     fc.property(stretches, (reads) => {
-      const positions = new Positions({});
+      const positions = createPositions({});
       const seen = new Set<number>();
       let last: number | null = null;
       for (const [from, count] of reads) {
@@ -27,16 +27,16 @@ test("whatever comes again is recognised, and what is missing is seen, in any st
 });
 
 test("what has come and what was taken are two positions", () => {
-  const positions = new Positions({});
+  const positions = createPositions({});
   positions.received("room", link(1));
   positions.received("room", link(2));
   positions.took({ room: "room", id: "1" });
-  expect(positions.taken).toEqual({ room: "1" });
+  expect(positions.taken()).toEqual({ room: "1" });
   expect(positions.resume()).toEqual({ room: "2" });
 });
 
 test("a room that was not asked for and moved on is a gap, not a silence", () => {
-  const positions = new Positions({ moved: "1", same: "1" });
+  const positions = createPositions({ moved: "1", same: "1" });
   const joined = { type: "joined", recovered: null } as const;
   expect(positions.joined({ ...joined, room: "moved", position: "9" })).toBe("gap");
   expect(positions.joined({ ...joined, room: "same", position: "1" })).toBe("new");
@@ -48,7 +48,7 @@ test("at most 100 rooms are resumed, and a room may have any name", () => {
   const rooms = Object.fromEntries(
     Array.from({ length: 150 }, (_, i) => [i === 0 ? "__proto__" : `r${i}`, "1"]),
   );
-  const positions = new Positions(rooms);
+  const positions = createPositions(rooms);
   const resumed = positions.resume();
   expect(Object.keys(resumed)).toHaveLength(100);
   expect(Object.hasOwn(resumed, "__proto__")).toBe(true);

@@ -1,14 +1,14 @@
 import { expect, test } from "vitest";
-import { ReconnectPolicy } from "../../src/client/reconnect-policy.ts";
+import { createReconnectPolicy } from "../../src/client/reconnect-policy.ts";
 import { resolveClientConfig } from "../../src/protocol/client-config.ts";
 import { closeReason } from "../../web/src/chat/close-reasons.ts";
 
 test("people are told in a sentence of its own about each close code below 4500 that is final", () => {
-  const policy = new ReconnectPolicy(resolveClientConfig(), Math.random, false);
+  const policy = createReconnectPolicy(resolveClientConfig(), Math.random, false);
   const final: number[] = [];
   for (let code = 1000; code < 4500; code++) {
     policy.reset();
-    if (policy.afterClose(code, 0) === null) final.push(code);
+    if (policy.afterClose(code, 0) === undefined) final.push(code);
   }
   expect(final).toContain(4403);
   expect(new Set(final.map(closeReason)).size).toBe(final.length);
