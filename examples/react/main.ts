@@ -3,20 +3,18 @@
 //   node --import tsx examples/react/main.ts
 import { createServer } from "node:http";
 import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
+import { build } from "rolldown";
 import { ConnectionManager, WebSocketRouter } from "roomcast";
 import { z } from "zod";
 
 const ROOMS = ["lobby", "kitchen"] as const;
 
 const bundle = await build({
-  entryPoints: [fileURLToPath(new URL("app.tsx", import.meta.url))],
-  bundle: true,
-  format: "esm",
-  jsx: "automatic",
+  input: fileURLToPath(new URL("app.tsx", import.meta.url)),
+  platform: "browser",
   write: false,
 });
-const script = bundle.outputFiles[0]?.contents;
+const [{ code: script }] = bundle.output;
 const page =
   '<!doctype html><html lang="en"><title>Rooms</title><div id="root"></div><script type="module" src="/app.js"></script></html>';
 

@@ -1,18 +1,5 @@
-import { openBrowserSocket } from "./browser-socket.ts";
+import { openBrowserSocket, page } from "./browser-socket.ts";
 import type { Runtime } from "./runtime.ts";
-
-/** The part of a page or a worker that is used. */
-interface BrowserGlobal extends BrowserEvents {
-  readonly navigator?: { readonly onLine?: boolean };
-  /** Absent in workers. */
-  readonly document?: BrowserEvents & { readonly hidden: boolean };
-}
-
-interface BrowserEvents {
-  addEventListener?(type: string, listener: () => void, options: { signal: AbortSignal }): void;
-}
-
-const page = globalThis as unknown as BrowserGlobal;
 
 /** Browsers, and whatever else has a WebSocket of its own. */
 export const browserRuntime: Runtime = {
@@ -22,10 +9,11 @@ export const browserRuntime: Runtime = {
   onWake: (callback) => {
     const watching = new AbortController();
     const look = (): void => {
-      if (!page.document?.hidden && browserRuntime.isOnline()) callback();
+      if (!page.document?.hidden) callback();
     };
     page.addEventListener?.("online", look, watching);
-    page.document?.addEventListener?.("visibilitychange", look, watching);
+    // Of the document, from which it comes here.
+    page.addEventListener?.("visibilitychange", look, watching);
     return () => watching.abort();
   },
   now: () => performance.now(),

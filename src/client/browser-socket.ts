@@ -14,10 +14,17 @@ interface NativeWebSocket {
   close(code?: number, reason?: string): void;
 }
 
-/** Looked up when it is used: importing this file needs no browser. */
-const page = globalThis as unknown as {
+/** The part of a page or a worker that is used. */
+interface BrowserGlobal {
   readonly WebSocket: new (url: string, protocols: string[]) => NativeWebSocket;
-};
+  readonly navigator?: { readonly onLine?: boolean };
+  /** Absent in workers. */
+  readonly document?: { readonly hidden: boolean };
+  addEventListener?(type: string, listener: () => void, options: { signal: AbortSignal }): void;
+}
+
+/** Looked up when it is used: importing this file needs no browser. */
+export const page = globalThis as unknown as BrowserGlobal;
 
 const OPEN = 1;
 /** A sender waits while more than this is on its way, and looks again so often. */
@@ -31,14 +38,14 @@ export function openBrowserSocket(
   { opened, received, ended }: SocketEvents,
 ): ClientSocket {
   // A page can set no header; the server takes the token from here and selects `bearer`, or another.
-  const credential = token === undefined ? [] : ["bearer", token];
+  const credential = token ? ["bearer", token] : [];
   const socket = new page.WebSocket(url, [...credential, ...subprotocols]);
   let wasOpen = false;
   let isOver = false;
   const end = (code: number, reason: string): void => {
     if (isOver) return;
     isOver = true;
-    const error = new ConnectionFailedError("No connection; a browser does not tell why.");
+    const error = new ConnectionFailedError("No connection; browsers do not tell why.");
     ended(code, reason, wasOpen ? null : { error });
   };
   socket.binaryType = "arraybuffer";
@@ -59,7 +66,7 @@ export function openBrowserSocket(
     },
     async send(data) {
       // Once it is closing, a browser would drop the message and say nothing.
-      if (socket.readyState !== OPEN) throw new Error("The socket is closing.");
+      if (socket.readyState !== OPEN) throw new Error("It is closing.");
       socket.send(data);
       while (!isOver && socket.bufferedAmount > HIGH_WATER_BYTES) {
         await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));

@@ -30,7 +30,7 @@ export function encodeMessage(message: unknown, asJson: boolean): Outgoing {
   if (data instanceof Uint8Array || (typeof data === "string" && !asJson)) return { data };
   // What JSON cannot hold throws a TypeError, or gives nothing.
   const json: string | undefined = JSON.stringify(data);
-  if (json !== undefined) return { data: json, structured: typeof data === "object" };
+  if (json) return { data: json, structured: typeof data === "object" };
   throw new TypeError(`A message must be a string, bytes or JSON, not ${typeof data}.`);
 }
 
@@ -59,15 +59,19 @@ export function messageFrame(
 /** A frame of the server, and the bytes that came with it. What is none reads as an error. */
 export function readFrame(message: ReceivedMessage): {
   readonly frame: IncomingFrame;
-  readonly bytes?: Uint8Array;
+  readonly bytes?: Uint8Array | undefined;
 } {
+  let header = message;
+  let bytes: Uint8Array | undefined;
+  if (typeof header !== "string") {
+    const [high = 0, low = 0] = header;
+    const start = LENGTH_BYTES + high * 256 + low;
+    bytes = header.subarray(start);
+    header = new TextDecoder().decode(header.subarray(LENGTH_BYTES, start));
+  }
   try {
     // What is JSON but no object has no type, and is ignored.
-    if (typeof message === "string") return { frame: Object(JSON.parse(message)) };
-    const [high = 0, low = 0] = message;
-    const start = LENGTH_BYTES + high * 256 + low;
-    const header = new TextDecoder().decode(message.subarray(LENGTH_BYTES, start));
-    return { frame: Object(JSON.parse(header)), bytes: message.subarray(start) };
+    return { frame: Object(JSON.parse(header)), bytes };
   } catch {
     return { frame: { type: "error", code: "bad_frame", message: "This is no frame." } };
   }

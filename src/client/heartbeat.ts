@@ -33,7 +33,7 @@ export function createHeartbeat(
 
   function beat(): void {
     cancelPing();
-    if (!ping || pingIntervalMs === null) return;
+    if (!ping || !pingIntervalMs) return;
     cancelPing = schedule(pingIntervalMs, beat);
     if (cancelDeadline) return;
     expect();

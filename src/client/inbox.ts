@@ -39,19 +39,21 @@ export interface InboxOwner {
 export interface Inbox {
   /** Whether the sender is held up because nobody takes what it sent. */
   readonly held: boolean;
-  push(arrival: Arrival): void;
+  /** Something came. */
+  arrive(arrival: Arrival): void;
   /** There is a listener now: it gets what was kept, unless somebody is reading. */
   listened(): void;
-  /** No more come. Readers get what is left; then the end, or the error. */
-  end(error: Error | null): void;
+  /** No more come. Readers get what is left, and then the error; after a normal end, iterations just end. */
+  end(error: Error, isNormal: boolean): void;
   /** More may come again; what is left of before is not of interest any more. */
   begin(): void;
   /**
-   * The next message; null at a normal end. Whoever got it says when it is taken.
+   * The next message. Whoever got it says when it is taken.
    *
-   * @throws WebSocketError (as a rejection) with code `concurrent_recv` if somebody is waiting already.
+   * @throws WebSocketError (as a rejection) with code `concurrent_recv` if somebody is waiting already; after the
+   * last message, the error it ended with.
    */
-  take(): Promise<Taking | null>;
+  take(): Promise<Taking>;
   /** Whoever waits in `take` does not any more. */
   cancel(reason: unknown): void;
   /** The messages until the end. A message is taken when the next one is asked for, or the loop left. */
@@ -59,7 +61,7 @@ export interface Inbox {
 }
 
 interface Reader {
-  resolve(taking: Taking | null): void;
+  resolve(taking: Taking): void;
   reject(error: unknown): void;
 }
 
@@ -68,12 +70,13 @@ export function createInbox(limit: number, events: Emitter, { hold, taken }: Inb
   let reader: Reader | undefined;
   let iterations = 0;
   let held = false;
-  /** Why no more come: null for a normal end; undefined while they do. */
-  let end: Error | null | undefined;
+  /** Why no more come. */
+  let ended: Error | undefined;
+  let endedNormally = false;
 
   const isRead = (): boolean => Boolean(reader) || iterations > 0;
 
-  function push(arrival: Arrival): void {
+  function arrive(arrival: Arrival): void {
     const { message, info } = arrival;
     const told = message !== null && events.emit("message", message, info);
     if (told && !isRead()) taken(info);
@@ -83,10 +86,10 @@ export function createInbox(limit: number, events: Emitter, { hold, taken }: Inb
     }
   }
 
-  function take(): Promise<Taking | null> {
+  function take(): Promise<Taking> {
     return new Promise((resolve, reject) => {
       if (reader) {
-        throw new WebSocketError("Only one recv or iteration can wait at a time.", {
+        throw new WebSocketError("Somebody waits for a message already.", {
           code: "concurrent_recv",
         });
       }
@@ -100,13 +103,11 @@ export function createInbox(limit: number, events: Emitter, { hold, taken }: Inb
     while (queue[0]?.message === null && (reader || iterations === 0)) {
       taken(queue.shift()?.info ?? {});
     }
-    if (reader && (queue.length > 0 || end !== undefined)) {
-      const { resolve, reject } = reader;
+    if (reader && (queue.length > 0 || ended)) {
       const { message = null, info = {} } = queue.shift() ?? {};
+      if (message === null) reader.reject(ended);
+      else reader.resolve({ message, info });
       reader = undefined;
-      if (message !== null) resolve({ message, info });
-      else if (end) reject(end);
-      else resolve(null);
     }
     if (queue.length >= limit !== held) {
       held = !held;
@@ -118,22 +119,23 @@ export function createInbox(limit: number, events: Emitter, { hold, taken }: Inb
     get held() {
       return held;
     },
-    push,
+    arrive,
     listened: () => {
       if (isRead()) return;
       const kept = queue;
       queue = [];
-      kept.forEach(push);
+      kept.forEach(arrive);
       serve();
     },
-    end: (error) => {
-      end = error;
+    end: (error, isNormal) => {
+      ended = error;
+      endedNormally = isNormal;
       serve();
     },
     begin: () => {
       queue = [];
       held = false;
-      end = undefined;
+      ended = undefined;
     },
     take,
     cancel: (reason) => {
@@ -143,13 +145,17 @@ export function createInbox(limit: number, events: Emitter, { hold, taken }: Inb
     async *read(): AsyncGenerator<ReceivedMessage, undefined, undefined> {
       iterations++;
       try {
-        for (let next = await take(); next !== null; next = await take()) {
+        for (;;) {
+          const { message, info } = await take();
           try {
-            yield next.message;
+            yield message;
           } finally {
-            taken(next.info);
+            taken(info);
           }
         }
+      } catch (error) {
+        if (error !== ended || !endedNormally) throw error;
+        return undefined;
       } finally {
         iterations--;
       }

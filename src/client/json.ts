@@ -18,14 +18,14 @@ export async function parseMessage(
   } catch (cause) {
     throw invalid("It is not JSON.", cause);
   }
-  if (schema === undefined) return value;
+  if (!schema) return value;
   const result = await schema["~standard"].validate(value);
   if (result.issues) throw invalid(describeIssues(result.issues));
   return result.value;
 }
 
 function invalid(why: string, cause?: unknown): WebSocketError {
-  return new WebSocketError(`A message is not what was expected. ${why}`, {
+  return new WebSocketError(`The message is not as expected. ${why}`, {
     code: "invalid_message",
     cause,
   });

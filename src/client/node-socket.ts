@@ -85,6 +85,8 @@ class NodeSocket implements ClientSocket {
   }
 
   close(code: number, reason: string): void {
+    // The answer has to be read.
+    this.#socket.resume();
     this.#socket.close(code, reason);
   }
 

@@ -53,14 +53,13 @@ export function createOutbox(limit: number): Outbox {
   function transmit(to: ClientSocket, key: unknown, entry: Entry): void {
     const { outgoing, id, resolve, reject } = entry;
     const enveloped = to.protocol === SUBPROTOCOL;
-    if (id !== undefined && !enveloped) {
-      const message = "A request needs a server that speaks roomcast.v1.";
-      reject(new WebSocketError(message, { code: "not_supported" }));
+    if (id && !enveloped) {
+      reject(new WebSocketError("A request needs roomcast.v1.", { code: "not_supported" }));
       entries.delete(key);
       return;
     }
     const sent = to.send(enveloped ? messageFrame(outgoing, id) : outgoing.data);
-    if (id === undefined) {
+    if (!id) {
       entries.delete(key);
       sent.then(resolve, (cause) => reject(new ConnectionClosedError(1006, "", { cause })));
     } else {

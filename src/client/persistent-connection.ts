@@ -84,22 +84,22 @@ export function createPersistentConnection(
   const { token, signal } = options;
   let state: ClientState = "idle";
   let attempt: Attempt | undefined;
-  let attempted: Promise<void> = Promise.resolve();
+  let attempted: Promise<void> | undefined;
   /** For how long the attempt has to wait yet; undefined: it is being made. */
   let waiting: Wait | undefined;
   /** Of the attempt, and then of the connection. */
   let socket: ClientSocket | undefined;
   /** What this side closes with. */
   let closing: ConnectionClosedError | undefined;
-  let closed: Promise<void> = Promise.resolve();
+  let closed: Promise<void> | undefined;
   let resolveClosed = nothing;
   let cancelTimer = nothing;
   let stopWatching = nothing;
 
-  function connect(): Promise<void> {
+  async function connect(): Promise<void> {
     signal?.throwIfAborted();
     // The end comes first; then it begins anew.
-    if (state === "closing") return closed.then(connect);
+    if (state === "closing") await closed;
     if (waiting) dial();
     if (state === "idle" || state === "closed") {
       state = "connecting";
@@ -120,13 +120,12 @@ export function createPersistentConnection(
     return attempted;
   }
 
-  function close(error: ConnectionClosedError): Promise<void> {
+  async function close(error: ConnectionClosedError): Promise<void> {
     const ending = socket;
     const current = attempt;
     if (state === "open") {
       closing = error;
       state = "closing";
-      ending?.hold?.(false);
       ending?.close(error.closeCode, error.reason);
       cancelTimer = runtime.schedule(config.closeTimeoutMs, () => ending?.terminate());
     } else if (current) {
@@ -185,14 +184,12 @@ export function createPersistentConnection(
       );
       socket = dialed;
       cancelTimer = runtime.schedule(openTimeoutMs, () => {
-        const message = `The handshake took longer than ${openTimeoutMs} ms.`;
         socket = undefined;
         dialed.terminate();
-        failed({ error: new ConnectionFailedError(message) });
+        failed({ error: new ConnectionFailedError(`No handshake within ${openTimeoutMs} ms.`) });
       });
     } catch (cause) {
-      const message = `No attempt could be made: ${cause}`;
-      const error = new ConnectionFailedError(message, { cause });
+      const error = new ConnectionFailedError(`No attempt was made: ${cause}`, { cause });
       if (attempt === current) failed({ error });
     }
   }
@@ -233,7 +230,7 @@ export function createPersistentConnection(
     const wait = policy.afterClose(code, runtime.now());
     const isNormal = code === 1000;
     const cause =
-      code === 4401 ? new AuthenticationError("The credential is not valid any more.") : undefined;
+      code === 4401 ? new AuthenticationError("The credential was refused.") : undefined;
     const error = new ConnectionClosedError(code, reason, { cause });
     if (!wait && !isNormal) events.emit("error", cause ?? error);
     end(error, isNormal, wait);
@@ -254,7 +251,7 @@ export function createPersistentConnection(
     state = "reconnecting";
     const delayMs = plan(wait);
     const { closeCode: code, reason } = error;
-    events.emit("reconnecting", { attempt: policy.attempt, delayMs, code, reason });
+    events.emit("reconnecting", { attempt: wait.attempt, delayMs, code, reason });
   }
 
   function finish(error: ConnectionClosedError, isNormal: boolean): void {
@@ -273,7 +270,7 @@ export function createPersistentConnection(
     get state() {
       return state;
     },
-    connect: async () => connect(),
+    connect,
     close,
   };
 }

@@ -43,10 +43,10 @@ export function createPositions(from: Readonly<Record<string, string>>): Positio
     return place;
   }
 
-  function pick(which: "received" | "taken", limit?: number): Record<string, string> {
-    const known = [...rooms].flatMap(([room, { [which]: position }]) =>
-      position === null ? [] : [[room, position] as const],
-    );
+  function pick(at: (place: Place) => string | null, limit?: number): Record<string, string> {
+    const known = [...rooms]
+      .map(([room, place]) => [room, at(place)] as const)
+      .filter((entry): entry is readonly [string, string] => entry[1] !== null);
     // Not by assignment: a room may be called `__proto__`.
     return Object.fromEntries(known.slice(0, limit));
   }
@@ -57,8 +57,8 @@ export function createPositions(from: Readonly<Record<string, string>>): Positio
     place.taken = position;
   }
   return {
-    taken: () => pick("taken"),
-    resume: () => pick("received", MAX_RESUMED_ROOMS),
+    taken: () => pick((place) => place.taken),
+    resume: () => pick((place) => place.received, MAX_RESUMED_ROOMS),
     received: (room, { id, prev }) => {
       const place = placeOf(room);
       const { recent, received } = place;
@@ -67,11 +67,11 @@ export function createPositions(from: Readonly<Record<string, string>>): Positio
       recent.add(id);
       const [oldest = ""] = recent;
       if (recent.size > REMEMBERED) recent.delete(oldest);
-      return received === null || received === prev ? "next" : "gap";
+      return !received || received === prev ? "next" : "gap";
     },
     took: ({ room = "", id }) => {
       const place = rooms.get(room);
-      if (place !== undefined && id !== undefined) place.taken = id;
+      if (place && id) place.taken = id;
     },
     joined: ({ room, recovered, position }) => {
       if (recovered) return "recovered";
@@ -79,7 +79,7 @@ export function createPositions(from: Readonly<Record<string, string>>): Positio
       const { received } = place;
       place.received = position;
       // It was not asked for, as too many others were, and has moved on.
-      const missed = received !== null && received !== position;
+      const missed = received && received !== position;
       return recovered === false || missed ? "gap" : "new";
     },
     lost: (room) => {

@@ -4,6 +4,8 @@ import type { HandshakeFailure } from "./runtime.ts";
 
 /** How long to wait before the next attempt. */
 export interface Wait {
+  /** Which attempt in a row it is for, from 1. */
+  readonly attempt: number;
   readonly delayMs: number;
   /** The server asked for it: not to be cut short because the network is back. */
   readonly firm: boolean;
@@ -16,17 +18,13 @@ export interface Goodbye {
 }
 
 const UNAUTHORIZED = 4401;
-/** After some close codes: how often in a row to come back, and the least delay in milliseconds. */
-const LIMITS: Readonly<Record<number, readonly [times: number, leastMs: number]>> = {
-  // Faults of the server.
-  1011: [5, 0],
-  // It is overloaded.
-  1013: [Infinity, 5000],
-  // Too many connections: until the place of a lost one is free, which is a lease.
-  4008: [1, 15_000],
-  // It was flooded.
-  4429: [Infinity, 10_000],
-};
+/** How often in a row to come back after a fault of the server, and where a user has too many connections. */
+const TIMES: Readonly<Record<number, number>> = { 1011: 5, 4008: 1 };
+/**
+ * The least delay in milliseconds: the server is overloaded; too many connections, until the place of a lost one is
+ * free, which is a lease; the server was flooded.
+ */
+const LEAST_MS: Readonly<Record<number, number>> = { 1013: 5000, 4008: 15_000, 4429: 10_000 };
 /** A connection that lasted so long was a good one. */
 const STABLE_MS = 5000;
 
@@ -35,8 +33,6 @@ const STABLE_MS = 5000;
  * the time, in milliseconds, are passed in.
  */
 export interface ReconnectPolicy {
-  /** Which attempt in a row comes next, or is being made; 0: none. */
-  readonly attempt: number;
   /** Begins anew: somebody wants to connect, the device is back, or the page in sight. */
   reset(): void;
   opened(now: number): void;
@@ -76,9 +72,9 @@ export function createReconnectPolicy(
 
   /** Undefined if there have been attempts enough. */
   function wait(delayMs: number, firm = true): Wait | undefined {
-    const enough = reconnectMaxAttempts > 0 && attempt >= reconnectMaxAttempts;
     attempt++;
-    return reconnectEnabled && !enough ? { delayMs, firm } : undefined;
+    const enough = reconnectMaxAttempts > 0 && attempt > reconnectMaxAttempts;
+    return reconnectEnabled && !enough ? { attempt, delayMs, firm } : undefined;
   }
 
   function backOff(leastMs: number): Wait | undefined {
@@ -92,9 +88,6 @@ export function createReconnectPolicy(
     isRenewable && count(UNAUTHORIZED) === 1 ? wait(0) : undefined;
 
   return {
-    get attempt() {
-      return attempt;
-    },
     reset,
     opened: (now) => {
       openedAt = now;
@@ -107,8 +100,8 @@ export function createReconnectPolicy(
       if (now - openedAt >= STABLE_MS) reset();
       if (!mayReturn(code) || goodbye?.reconnect === false) return undefined;
       if (code === UNAUTHORIZED) return renew();
-      const [times, leastMs] = LIMITS[code] ?? [Infinity, 0];
-      if (count(code) > times) return undefined;
+      if (count(code) > (TIMES[code] ?? Infinity)) return undefined;
+      const leastMs = LEAST_MS[code] ?? 0;
       // A goodbye is instead of our own delay; one without a delay cannot be a reason to come back ever faster.
       return goodbye && (goodbye.after_ms > 0 || attempt === 0)
         ? wait(Math.max(goodbye.after_ms, leastMs))

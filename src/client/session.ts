@@ -17,7 +17,7 @@ export interface Session {
   readonly heartbeat: Heartbeat;
   readonly policy: ReconnectPolicy;
   /** A fresh token is wanted. */
-  refresh(): void;
+  refresh(): Promise<void>;
 }
 
 /** Takes a frame of a server that speaks `roomcast.v1`. Types that are not known are ignored, as the protocol wants. */
@@ -33,13 +33,13 @@ export function takeFrame(received: ReceivedMessage, session: Session): void {
         if (place === "gap") events.emit("gap", { room });
       }
       const message = "skip" in frame ? null : (bytes ?? frame.data);
-      inbox.push({ message, info: { room, id } });
+      inbox.arrive({ message, info: { room, id } });
       break;
     }
     case "replay": {
       const { data, message_id: id } = frame;
       const text = typeof data === "string" ? data : JSON.stringify(data);
-      inbox.push({ message: bytes ?? text, info: { id, replay: true } });
+      inbox.arrive({ message: bytes ?? text, info: { id, replay: true } });
       break;
     }
     case "joined": {
@@ -47,7 +47,7 @@ export function takeFrame(received: ReceivedMessage, session: Session): void {
       const outcome = positions.joined(frame);
       if (outcome === "recovered") events.emit("recovered", { room });
       // In the order of the messages: those that came before it have still to be taken.
-      else if (position !== null) inbox.push({ message: null, info: { room, id: position } });
+      else if (position !== null) inbox.arrive({ message: null, info: { room, id: position } });
       if (outcome === "gap") events.emit("gap", { room });
       break;
     }
@@ -73,6 +73,6 @@ export function takeFrame(received: ReceivedMessage, session: Session): void {
       session.policy.goodbye(frame);
       break;
     case "refresh":
-      session.refresh();
+      session.refresh().catch(events.fail);
   }
 }

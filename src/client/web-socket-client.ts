@@ -1,24 +1,13 @@
 import { type ClientConfig, resolveClientConfig } from "../protocol/client-config.ts";
 import { ConnectionClosedError, MessageTooLargeError, WebSocketError } from "../protocol/errors.ts";
-import { SUBPROTOCOL } from "../protocol/roomcast-v1.ts";
 import type { SchemaOutput, StandardSchema } from "../protocol/standard-schema.ts";
-import { type ClientEvents, createEmitter, type Emitter } from "./events.ts";
+import { assemble, type ClientParts } from "./client-parts.ts";
+import type { ClientEvents } from "./events.ts";
 import { byteLength, encodeMessage, type Outgoing } from "./frames.ts";
-import { createHeartbeat, type Heartbeat } from "./heartbeat.ts";
-import { createInbox, type Inbox } from "./inbox.ts";
 import { parseMessage } from "./json.ts";
 import type { WaitOptions, WebSocketClientOptions } from "./options.ts";
-import { createOutbox, type Outbox } from "./outbox.ts";
-import {
-  type ClientState,
-  createPersistentConnection,
-  type PersistentConnection,
-  type Succession,
-} from "./persistent-connection.ts";
-import { createPositions, type Positions } from "./positions.ts";
-import { createReconnectPolicy } from "./reconnect-policy.ts";
-import type { ClientSocket, ReceivedMessage, Runtime } from "./runtime.ts";
-import { takeFrame } from "./session.ts";
+import type { ClientState, Succession } from "./persistent-connection.ts";
+import { nothing, type ReceivedMessage, type Runtime } from "./runtime.ts";
 
 /** How long a request may take by default; and at most, which is as long as servers remember ids. */
 const REQUEST_TIMEOUT_MS = 30_000;
@@ -34,18 +23,7 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
   readonly url: string;
   readonly config: ClientConfig;
   readonly #runtime: Runtime;
-  readonly #options: WebSocketClientOptions;
-  readonly #events: Emitter = createEmitter();
-  readonly #inbox: Inbox;
-  readonly #outbox: Outbox;
-  readonly #positions: Positions;
-  readonly #heartbeat: Heartbeat;
-  readonly #connection: PersistentConnection;
-  #socket: ClientSocket | undefined;
-  /** Whether there has been a connection since `connect`. */
-  #wasOpen = false;
-  /** How the last connection ended. */
-  #closed: ConnectionClosedError | undefined;
+  readonly #parts: ClientParts;
 
   /**
    * `succession`: what there is in common with those before and after, if somebody else makes the next connection.
@@ -58,71 +36,17 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
     options: WebSocketClientOptions,
     succession?: Succession,
   ) {
-    const { offlineQueue = 100, resumeFrom = {}, token } = options;
-    const config = resolveClientConfig(options.config);
-    this.url = checkUrl(url);
-    this.config = config;
-    if (!(offlineQueue >= 0)) {
-      throw new RangeError(`offlineQueue must be 0 or more, not ${offlineQueue}.`);
-    }
     if (options.headers && !runtime.hasHeaders) {
       throw new TypeError("headers cannot be set here; use token.");
     }
-    const events = this.#events;
-    const policy =
-      succession?.policy ??
-      createReconnectPolicy(config, runtime.random, typeof token === "function");
-    if (succession) succession.policy = policy;
+    this.url = checkUrl(url);
+    this.config = resolveClientConfig(options.config);
     this.#runtime = runtime;
-    this.#options = options;
-    this.#positions = createPositions(resumeFrom);
-    this.#outbox = createOutbox(offlineQueue);
-    this.#inbox = createInbox(config.maxQueueSize, events, {
-      hold: (held) => this.#socket?.hold?.(held),
-      taken: this.#positions.took,
-    });
-    this.#heartbeat = createHeartbeat(runtime, config);
-    const parts = {
-      runtime,
-      url: this.url,
-      options,
-      config,
-      policy,
-      succession,
-      events,
-      heartbeat: this.#heartbeat,
-      inbox: this.#inbox,
-      outbox: this.#outbox,
-      positions: this.#positions,
-      refresh: () => void this.#refresh().catch(events.fail),
-    };
-    this.#connection = createPersistentConnection(parts, {
-      began: () => {
-        this.#wasOpen = false;
-        this.#inbox.begin();
-        this.#outbox.begin();
-      },
-      opened: (socket) => this.#opened(socket),
-      received: (message) => {
-        if (this.#socket?.protocol === SUBPROTOCOL) takeFrame(message, parts);
-        else this.#inbox.push({ message, info: {} });
-      },
-      lost: () => {
-        this.#socket = undefined;
-        this.#outbox.lost();
-      },
-      finished: (error, isNormal) => {
-        const { closeCode: code, reason } = error;
-        this.#closed = error;
-        this.#outbox.end(error);
-        this.#inbox.end(isNormal ? null : error);
-        events.emit("close", { code, reason });
-      },
-    });
+    this.#parts = assemble(runtime, this.url, this.config, options, succession);
   }
 
   get state(): ClientState {
-    return this.#connection.state;
+    return this.#parts.connection.state;
   }
 
   get isConnected(): boolean {
@@ -131,12 +55,12 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
 
   /** The last round trip in milliseconds; null until one was measured. */
   get latency(): number | null {
-    return this.#heartbeat.latency;
+    return this.#parts.heartbeat.latency;
   }
 
   /** Bytes that were sent and that the system has not taken yet. */
   get bufferedAmount(): number {
-    return this.#socket?.bufferedAmount ?? 0;
+    return this.#parts.socket?.bufferedAmount ?? 0;
   }
 
   /**
@@ -144,7 +68,7 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
    * client as `resumeFrom`, that one goes on from here.
    */
   get positions(): Record<string, string> {
-    return this.#positions.taken();
+    return this.#parts.positions.taken();
   }
 
   /**
@@ -155,8 +79,8 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
    * @throws AuthenticationError (as a rejection) if the credential was refused, and a new one too.
    * @throws ConnectionClosedError (as a rejection) if `close` is called meanwhile.
    */
-  async connect(): Promise<void> {
-    await this.#connection.connect();
+  connect(): Promise<void> {
+    return this.#parts.connection.connect();
   }
 
   /**
@@ -167,7 +91,7 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
   async close(code = 1000, reason = ""): Promise<void> {
     const size = byteLength(reason);
     if ((code === 1000 || (code >= 3000 && code <= 4999)) && size <= MAX_REASON_BYTES) {
-      return this.#connection.close(new ConnectionClosedError(code, reason));
+      return this.#parts.connection.close(new ConnectionClosedError(code, reason));
     }
     throw new RangeError(
       `code must be 1000 or from 3000 to 4999, not ${code}; reason at most ${MAX_REASON_BYTES} bytes, not ${size}.`,
@@ -189,12 +113,12 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
    * messages wait, or if the connection was lost before the system took it.
    */
   async send(message: unknown): Promise<void> {
-    await this.#outbox.send(this.#encode(message, false));
+    await this.#parts.outbox.send(this.#encode(message, false));
   }
 
   /** Sends any value as JSON, strings too. Else as `send`. */
   async sendJson(value: unknown): Promise<void> {
-    await this.#outbox.send(this.#encode(value, true));
+    await this.#parts.outbox.send(this.#encode(value, true));
   }
 
   /**
@@ -205,17 +129,19 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
    * (default 30,000, at most 600,000), `not_supported` without `roomcast.v1`. Else as `send`.
    */
   async request(message: unknown, options: WaitOptions = {}): Promise<unknown> {
-    const { timeoutMs = REQUEST_TIMEOUT_MS } = options;
+    const { timeoutMs = REQUEST_TIMEOUT_MS, signal } = options;
+    const { outbox } = this.#parts;
     if (timeoutMs > MAX_REQUEST_TIMEOUT_MS) {
       throw new RangeError(
         `timeoutMs must be at most ${MAX_REQUEST_TIMEOUT_MS}, not ${timeoutMs}.`,
       );
     }
-    options.signal?.throwIfAborted();
-    const id = makeId();
-    const answer = this.#outbox.send(this.#encode(message, false), id);
-    return this.#until({ ...options, timeoutMs }, answer, (reason) => {
-      this.#outbox.answered(id, null, reason);
+    signal?.throwIfAborted();
+    // Servers tell it from the ids of the same user's other messages of the last minutes.
+    const id = String(this.#runtime.random());
+    const answer = outbox.send(this.#encode(message, false), id);
+    return this.#until({ timeoutMs, signal }, answer, (reason) => {
+      outbox.answered(id, null, reason);
     });
   }
 
@@ -226,13 +152,11 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
    * @throws ConnectionClosedError (as a rejection) after the final close.
    */
   async recv(options: WaitOptions = {}): Promise<ReceivedMessage> {
+    const { inbox, positions } = this.#parts;
     options.signal?.throwIfAborted();
-    const taking = await this.#until(options, this.#inbox.take(), (reason) => {
-      this.#inbox.cancel(reason);
-    });
-    if (taking === null) throw this.#closed;
-    this.#positions.took(taking.info);
-    return taking.message;
+    const { message, info } = await this.#until(options, inbox.take(), inbox.cancel);
+    positions.took(info);
+    return message;
   }
 
   /**
@@ -256,7 +180,7 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
    * close with 1000 or by `close`, and throws ConnectionClosedError at any other.
    */
   [Symbol.asyncIterator](): AsyncGenerator<ReceivedMessage, undefined, undefined> {
-    return this.#inbox.read();
+    return this.#parts.inbox.read();
   }
 
   /**
@@ -267,14 +191,11 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
   json<S extends StandardSchema>(schema: S): AsyncGenerator<SchemaOutput<S>, undefined, undefined>;
   async *json(schema?: StandardSchema): AsyncGenerator<unknown, undefined, undefined> {
     for await (const message of this) {
-      let value: unknown;
       try {
-        value = await parseMessage(message, schema);
+        yield await parseMessage(message, schema);
       } catch (error) {
-        this.#events.fail(error);
-        continue;
+        this.#parts.events.fail(error);
       }
-      yield value;
     }
   }
 
@@ -283,31 +204,10 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
     event: Name,
     listener: (...args: ClientEvents[Name]) => unknown,
   ): () => void {
-    const off = this.#events.on(event, listener);
-    if (event === "message") this.#inbox.listened();
+    const { events, inbox } = this.#parts;
+    const off = events.on(event, listener);
+    if (event === "message") inbox.listened();
     return off;
-  }
-
-  #opened(socket: ClientSocket): void {
-    const isEnveloped = socket.protocol === SUBPROTOCOL;
-    const reconnected = this.#wasOpen;
-    this.#wasOpen = true;
-    this.#socket = socket;
-    // What cannot be sent any more shows in the end of the connection.
-    const tell = (frame: object): void => void socket.send(JSON.stringify(frame)).catch(() => {});
-    if (isEnveloped) tell({ type: "resume", rooms: this.#positions.resume() });
-    const byFrame = isEnveloped ? (t: number) => tell({ type: "ping", t }) : undefined;
-    this.#heartbeat.start(socket, socket.ping ?? byFrame);
-    socket.hold?.(this.#inbox.held);
-    this.#outbox.open(socket);
-    this.#events.emit("open", { reconnected });
-  }
-
-  /** The token ends soon: a new one takes its place. */
-  async #refresh(): Promise<void> {
-    const { token } = this.#options;
-    if (typeof token !== "function") return;
-    await this.#socket?.send(JSON.stringify({ type: "auth", token: await token() }));
   }
 
   #encode(message: unknown, asJson: boolean): Outgoing {
@@ -328,12 +228,12 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
     const late = (): void => {
       cancel(new WebSocketError(`Nothing came within ${timeoutMs} ms.`, { code: "timeout" }));
     };
+    const stop = timeoutMs === undefined ? nothing : this.#runtime.schedule(timeoutMs, late);
     signal?.addEventListener("abort", abort);
-    const stop = timeoutMs === undefined ? null : this.#runtime.schedule(timeoutMs, late);
     try {
       return await work;
     } finally {
-      stop?.();
+      stop();
       signal?.removeEventListener("abort", abort);
     }
   }
@@ -343,10 +243,5 @@ function checkUrl(url: string | URL): string {
   const text = String(url);
   if (/^wss?:\/\/[^#]+$/.test(text) && URL.canParse(text)) return text;
   // It may hold a secret, so it is not shown.
-  throw new TypeError("url must be an address with ws:// or wss:// and no fragment.");
-}
-
-/** `crypto.randomUUID` is missing on pages without HTTPS. */
-function makeId(): string {
-  return crypto.getRandomValues(new Uint32Array(4)).join("");
+  throw new TypeError("url must be of ws: or wss:, without a fragment.");
 }

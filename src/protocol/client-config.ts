@@ -26,24 +26,27 @@ export interface ClientConfig {
 
 const HOUR = 3_600_000;
 
-/** Defaults and bounds are those of `config.ts`, without what reads the environment: pages load this. */
+type Value = number | boolean | null;
+
+/**
+ * Defaults and bounds are those of `config.ts`, without what reads the environment: pages load this. Fractions do
+ * no harm here.
+ */
 const SETTINGS: Readonly<
-  Record<keyof ClientConfig, readonly [initial: Value, min: Value, max: Value]>
+  Record<keyof ClientConfig, readonly [initial: Value, min: Value, max?: Value, also?: Value]>
 > = {
-  openTimeoutMs: [10_000, 100, HOUR],
-  closeTimeoutMs: [10_000, 100, HOUR],
-  pingIntervalMs: [20_000, 100, HOUR],
-  pingTimeoutMs: [20_000, 100, HOUR],
+  openTimeoutMs: [10_000, 100],
+  closeTimeoutMs: [10_000, 100],
+  pingIntervalMs: [20_000, 100, HOUR, null],
+  pingTimeoutMs: [20_000, 100],
   maxMessageSize: [1_048_576, 1, 0x3fff_ffff],
   maxQueueSize: [16, 1, 1_000_000],
   reconnectEnabled: [true, false, true],
   reconnectMaxAttempts: [5, 0, 1_000_000],
-  reconnectBackoffBaseMs: [1000, 0, HOUR],
+  reconnectBackoffBaseMs: [1000, 0],
   reconnectBackoffMaxMs: [60_000, 0, 24 * HOUR],
   reconnectJitter: [0.1, 0, 1],
 };
-
-type Value = number | boolean;
 
 /**
  * Completes `options` with the defaults. An explicit undefined counts as absent; what only a server has,
@@ -52,20 +55,13 @@ type Value = number | boolean;
  * @throws RangeError naming the option, its value and what is allowed.
  */
 export function resolveClientConfig(options: Partial<ClientConfig> = {}): ClientConfig {
-  const given: Readonly<Record<string, unknown>> = options;
-  const settings = Object.entries(SETTINGS).map(([name, [initial, min, max]]) => {
-    const { [name]: value = initial } = given;
-    const isWhole = /^max|Attempts$/.test(name);
-    const fits =
-      typeof value === typeof initial &&
-      Number(value) >= Number(min) &&
-      Number(value) <= Number(max) &&
-      !(isWhole && Number(value) % 1);
-    if (!fits && !(value === null && name === "pingIntervalMs")) {
-      const kind = isWhole ? "whole number" : typeof initial;
-      throw new RangeError(`config.${name} must be a ${kind} from ${min} to ${max}, not ${value}.`);
-    }
-    return [name, value];
+  const settings = Object.entries(SETTINGS).map(([name, [initial, min, max = HOUR, also]]) => {
+    const { [name as keyof ClientConfig]: value = initial } = options;
+    const isWithin = Number(value) >= Number(min) && Number(value) <= Number(max);
+    if ((typeof value === typeof initial && isWithin) || value === also) return [name, value];
+    throw new RangeError(
+      `config.${name} must be a ${typeof initial} from ${min} to ${max}, not ${value}.`,
+    );
   });
   return Object.fromEntries(settings);
 }

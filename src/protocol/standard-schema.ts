@@ -28,5 +28,5 @@ export type SchemaOutput<S extends StandardSchema> = NonNullable<S["~standard"][
 export function describeIssues([issue]: readonly SchemaIssue[]): string {
   const { message, path = [] } = issue ?? { message: "The message does not fit." };
   const field = path.map((segment) => (typeof segment === "object" ? segment.key : segment));
-  return [field.map(String).join("."), message].filter(Boolean).join(": ");
+  return `${field.join(".")}${field.length > 0 ? ": " : ""}${message}`;
 }

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { build } from "esbuild";
 import type { Page } from "playwright-core";
+import { build } from "rolldown";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { behaviours } from "../client/behaviours.ts";
 import { type Servers, startServers } from "../client/server.ts";
@@ -23,14 +23,13 @@ let page: Page;
 
 beforeAll(async () => {
   const bundle = await build({
-    entryPoints: [join(repositoryRoot, "test/client/behaviours.ts")],
-    bundle: true,
-    format: "esm",
+    input: join(repositoryRoot, "test/client/behaviours.ts"),
+    platform: "browser",
     write: false,
   });
   const files = new Map([
     ["/", PAGE],
-    ["/behaviours.js", bundle.outputFiles[0]?.text ?? ""],
+    ["/behaviours.js", bundle.output[0].code],
     ["/roomcast-client.js", readFileSync(join(repositoryRoot, "dist/roomcast-client.js"), "utf8")],
   ]);
   servers = await startServers((path) => files.get(path));
@@ -97,4 +96,77 @@ test("in Chromium: coming online is a reason to try at once", async () => {
   await servers.network("restore");
   await context.setOffline(false);
   expect(await opened).toBeNull();
+});
+
+/** What the document says of itself, and says that it has changed. Chromium without a window hides no page. */
+function show(state: "hidden" | "visible"): Promise<void> {
+  return page.evaluate((now) => {
+    Object.defineProperty(document, "hidden", { value: now === "hidden", configurable: true });
+    // HTML section 6.1: it is fired at the document, and bubbles.
+    document.dispatchEvent(new Event("visibilitychange", { bubbles: true }));
+  }, state);
+}
+
+test("in Chromium: coming into sight is a reason to try at once, going out of it is not", async () => {
+  await page.evaluate(async (url) => {
+    const { WebSocketClient } = (window as unknown as { api: typeof import("../../src/client.ts") })
+      .api;
+    const hour = 3_600_000;
+    const config = { reconnectBackoffBaseMs: hour, reconnectBackoffMaxMs: hour };
+    const client = new WebSocketClient(`${url}?user=hidden`, { config });
+    await client.connect();
+    const away = new Promise((resolve) => client.on("reconnecting", resolve));
+    await client.send("close 4000");
+    await away;
+    Object.assign(window, { client });
+  }, servers.url);
+  const state = () =>
+    page.evaluate(
+      () =>
+        (window as unknown as { client: import("../../src/client.ts").BaseClient }).client.state,
+    );
+  await show("hidden");
+  expect(await state()).toBe("reconnecting");
+  await show("visible");
+  await expect.poll(state, { timeout: 60_000 }).toBe("open");
+});
+
+test("in Chromium: coming into sight looks after the connection, which may have died meanwhile", async () => {
+  await page.evaluate(async (url) => {
+    const { WebSocketClient } = (window as unknown as { api: typeof import("../../src/client.ts") })
+      .api;
+    // By itself it would look in an hour.
+    const config = { pingIntervalMs: 3_600_000, pingTimeoutMs: 300, reconnectEnabled: false };
+    const client = new WebSocketClient(`${url}?user=frozen`, {
+      config,
+      subprotocols: ["roomcast.v1"],
+    });
+    const ended = new Promise((resolve) => client.on("close", resolve));
+    await client.connect();
+    while (client.latency === null) await new Promise((resolve) => setTimeout(resolve, 10));
+    Object.assign(window, { ended });
+  }, servers.url);
+  await servers.network("blackHole");
+  await show("visible");
+  expect(await page.evaluate(() => (window as unknown as { ended: unknown }).ended)).toEqual({
+    code: 1006,
+    reason: "",
+  });
+  await servers.network("restore");
+});
+
+test("in Chromium: what is sent while the connection closes is refused, not dropped", async () => {
+  const codes = await page.evaluate(async (url) => {
+    const { WebSocketClient, ConnectionClosedError } = (
+      window as unknown as { api: typeof import("../../src/client.ts") }
+    ).api;
+    const client = new WebSocketClient(url);
+    await client.connect();
+    const closing = client.close(3001);
+    const error = await client.send("too late").catch((error: unknown) => error);
+    await closing;
+    const later = await client.send("too late").catch((error: unknown) => error);
+    return [error, later].map((each) => each instanceof ConnectionClosedError && each.closeCode);
+  }, servers.echoUrl);
+  expect(codes).toEqual([1006, 3001]);
 });

@@ -137,3 +137,69 @@ test("an expired session asks for one new token and goes on with it", async () =
   for (const connection of server.manager.connections()) connection.close(4401, "token expired");
   expect((await closed).code).toBe(4401);
 });
+
+test("the position is that of the last message worked off, whatever came after it", async () => {
+  const server = await start({ rooms: { "*": { history: { maxLength: 100 } } } });
+  const { manager } = server;
+  const client = new WebSocketClient(`${server.url}/?user=ann`, {
+    config: QUICK,
+    subprotocols: ["roomcast.v1"],
+  });
+  onDispose(() => client.close());
+  await client.connect();
+  await expect.poll(() => manager.connectionCount, PATIENTLY).toBe(1);
+  const [connection] = manager.connections();
+  if (connection === undefined) throw new Error("there is no connection");
+  await manager.joinRoom(connection, "lobby");
+  await manager.broadcastToRoom("lobby", "one");
+  let skipped: string | undefined;
+  for await (const message of client) {
+    if (message === "end") break;
+    expect(message).toBe("one");
+    // Nothing for this client, but a step in the room; then one that shows that the step has come.
+    const delivery = await manager.broadcastToRoom("lobby", "two", { except: connection });
+    skipped = delivery.id;
+    const arrived = new Promise<void>((resolve) => {
+      client.on("message", (text) => {
+        if (text === "end") resolve();
+      });
+    });
+    await manager.send(connection.id, "end");
+    await arrived;
+    expect(client.positions).toEqual({ lobby: "0" });
+  }
+  expect(skipped).toEqual(expect.any(String));
+  expect(client.positions).toEqual({ lobby: skipped });
+});
+
+test("what is no frame, or one of a type nobody knows, does a client no harm", async () => {
+  const server = new WebSocketServer({
+    port: 0,
+    host: "127.0.0.1",
+    handleProtocols: () => "roomcast.v1",
+  });
+  onDispose(() => server.close());
+  const frames = [
+    "null",
+    "5",
+    "[]",
+    '"text"',
+    "{}",
+    '{"type":"constructor"}',
+    "{",
+    Buffer.from([0]),
+  ];
+  server.on("connection", (socket) => {
+    for (const frame of frames) socket.send(frame);
+    socket.send('{"type":"message","data":"well"}');
+  });
+  await once(server, "listening");
+  const url = `ws://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const client = new WebSocketClient(url, { subprotocols: ["roomcast.v1"] });
+  onDispose(() => client.close());
+  const codes: unknown[] = [];
+  client.on("error", (error) => codes.push((error as { code?: string }).code));
+  await client.connect();
+  expect(await client.recv()).toBe("well");
+  expect(codes).toEqual(["bad_frame", "bad_frame"]);
+});
