@@ -19,7 +19,7 @@ export interface Place {
   /** Nobody listens there. */
   readonly deadUrl: string;
   /** What the network between the client and the Roomcast server does. */
-  network(state: "cut" | "blackHole" | "restore"): Promise<void>;
+  network(state: "cut" | "blackHole" | "hold" | "restore"): Promise<void>;
   /** Sends to a room, and resolves when that is stored. */
   publish(room: string, text: string): Promise<void>;
   /** What the server was asked by clients with this name, in order. */
@@ -167,6 +167,34 @@ export const behaviours: Readonly<Record<string, (place: Place) => Promise<void>
     await Promise.all(queued);
     equal([await socket.recv(), await socket.recv()], ["first", "second"]);
     await Promise.all([socket.close(), atOnce.close()]);
+  },
+
+  async "send resolves when the system has taken the message, so a full network holds up who waits for it"(
+    place,
+  ) {
+    const { api, url, network } = place;
+    const socket = new api.WebSocketClient(`${url}?user=${newName()}`, { config: QUICK });
+    await socket.connect();
+    await network("hold");
+    const count = 30;
+    let taken = 0;
+    const sending = Array.from({ length: count }, async () => {
+      await socket.send("x".repeat(1_000_000));
+      taken++;
+    });
+    // Until the system has taken what it can.
+    for (let before = 0; before !== socket.bufferedAmount; ) {
+      before = socket.bufferedAmount;
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+    equal([taken < count, socket.bufferedAmount > 0], [true, true]);
+    await network("restore");
+    await Promise.all(sending);
+    equal(taken, count);
+    await socket.send("echo on");
+    equal(await socket.recv(), "on");
+    equal(socket.bufferedAmount, 0);
+    await socket.close();
   },
 
   async "a room is resumed after a reconnect: nothing missing, nothing twice, in order"(place) {

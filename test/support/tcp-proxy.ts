@@ -8,6 +8,8 @@ export interface TcpProxy {
   cut(): void;
   /** Lets nothing through in either direction, without closing anything. */
   blackHole(): void;
+  /** Takes no bytes from either side, as a full network; nothing is lost. */
+  hold(): void;
   /** Works again; what the black hole swallowed stays lost. */
   restore(): void;
   /** Cuts every connection; new ones go to another port. */
@@ -63,8 +65,12 @@ export async function startTcpProxy(
     blackHole: () => {
       mode = "hole";
     },
+    hold: () => {
+      for (const socket of sockets) socket.pause();
+    },
     restore: () => {
       mode = "open";
+      for (const socket of sockets) socket.resume();
     },
     retarget: (other) => {
       target = other;
