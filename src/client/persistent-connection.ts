@@ -157,13 +157,19 @@ export function createPersistentConnection(
 
   async function dial(): Promise<void> {
     const current = attempt;
+    const { maxMessageSize, openTimeoutMs } = config;
     waiting = undefined;
     cancelTimer();
+    cancelTimer = runtime.schedule(openTimeoutMs, () => {
+      const late = socket;
+      socket = undefined;
+      late?.terminate();
+      failed({ error: new ConnectionFailedError(`No handshake within ${openTimeoutMs} ms.`) });
+    });
     try {
       const credential = typeof token === "function" ? await token() : token;
-      // Closed while the token was fetched.
+      // Over while the token was fetched.
       if (attempt !== current) return;
-      const { maxMessageSize, openTimeoutMs } = config;
       const dialed = runtime.open(
         url,
         { ...options, token: credential, maxMessageSize },
@@ -183,11 +189,6 @@ export function createPersistentConnection(
         },
       );
       socket = dialed;
-      cancelTimer = runtime.schedule(openTimeoutMs, () => {
-        socket = undefined;
-        dialed.terminate();
-        failed({ error: new ConnectionFailedError(`No handshake within ${openTimeoutMs} ms.`) });
-      });
     } catch (cause) {
       const error = new ConnectionFailedError(`No attempt was made: ${cause}`, { cause });
       if (attempt === current) failed({ error });

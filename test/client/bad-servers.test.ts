@@ -244,6 +244,17 @@ test("a server that does not answer a close is left after closeTimeoutMs", async
   expect(await waiting).toMatchObject({ closeCode: 3000, reason: "bye" });
 });
 
+test("a token that never comes fails the attempt as a handshake does that never ends", async () => {
+  const server = await start((s, key) => s.write(accepted(key)));
+  const one = client(server, {
+    config: { openTimeoutMs: 100 },
+    token: () => new Promise(() => {}),
+  });
+  const error = await one.connect().catch((error: unknown) => error);
+  expect(error).toBeInstanceOf(ConnectionFailedError);
+  expect([one.state, server.requests.length]).toEqual(["closed", 0]);
+});
+
 test("closing during the handshake ends the attempt", async () => {
   const server = await start(() => {});
   const one = client(server);
