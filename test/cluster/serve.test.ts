@@ -3,11 +3,13 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { Client } from "../support/client.ts";
 import { useDisposals } from "../support/disposals.ts";
+import { startRedisCluster } from "../support/redis-cluster.ts";
 import { startRedisServer } from "../support/redis-server.ts";
 import { repositoryRoot } from "../support/repository.ts";
 import { type ServeProcess, startServe } from "../support/serve.ts";
 
 const onDispose = useDisposals();
+const PATIENTLY = { timeout: 60_000 };
 
 async function serve(REDIS_URL: string): Promise<ServeProcess> {
   const started = await startServe({ env: { REDIS_URL } });
@@ -20,28 +22,43 @@ async function enter(client: Client): Promise<unknown> {
   return (await client.nextOfType("joined")).users;
 }
 
-test("two servers on one Redis are one place: rooms, people, direct messages, history", async () => {
-  const redis = await startRedisServer();
-  onDispose(redis.dispose);
-  const [one, two] = [await serve(redis.url), await serve(redis.url)];
-  const alice = await Client.connect(`${one.wsUrl}/ws?user=alice`);
-  const bob = await Client.connect(`${two.wsUrl}/ws?user=bob`);
-  expect(await enter(alice)).toEqual(["alice"]);
-  expect((await enter(bob)) as string[]).toHaveLength(2);
-  bob.send({ type: "room_message", room: "lobby", data: "hi" });
-  for (const client of [alice, bob]) {
-    expect(await client.nextOfType("message")).toMatchObject({ from: "bob", data: "hi" });
-  }
-  alice.send({ type: "direct_message", to: "bob", data: "psst" });
-  expect(await bob.nextOfType("dm")).toEqual({ type: "dm", from: "alice", data: "psst" });
-  alice.send({ type: "history", room: "lobby" });
-  expect((await alice.nextOfType("history")).messages).toMatchObject([{ data: { data: "hi" } }]);
-  expect(await (await fetch(`${one.url}/health/ready`)).json()).toMatchObject({
-    status: "healthy",
-    global_online_users: 2,
-    redis_connected: true,
-  });
-});
+const redises: Readonly<Record<string, () => Promise<string>>> = {
+  "one Redis": async () => {
+    const redis = await startRedisServer();
+    onDispose(redis.dispose);
+    return redis.url;
+  },
+  "one Redis Cluster": async () => {
+    const cluster = await startRedisCluster();
+    onDispose(cluster.dispose);
+    return cluster.urls.join(",");
+  },
+};
+
+test.each(Object.entries(redises))(
+  "two servers on %s are one place: rooms, people, direct messages, history",
+  async (_name, startRedis) => {
+    const url = await startRedis();
+    const [one, two] = [await serve(url), await serve(url)];
+    const alice = await Client.connect(`${one.wsUrl}/ws?user=alice`);
+    const bob = await Client.connect(`${two.wsUrl}/ws?user=bob`);
+    expect(await enter(alice)).toEqual(["alice"]);
+    expect((await enter(bob)) as string[]).toHaveLength(2);
+    bob.send({ type: "room_message", room: "lobby", data: "hi" });
+    for (const client of [alice, bob]) {
+      expect(await client.nextOfType("message")).toMatchObject({ from: "bob", data: "hi" });
+    }
+    alice.send({ type: "direct_message", to: "bob", data: "psst" });
+    expect(await bob.nextOfType("dm")).toEqual({ type: "dm", from: "alice", data: "psst" });
+    alice.send({ type: "history", room: "lobby" });
+    expect((await alice.nextOfType("history")).messages).toMatchObject([{ data: { data: "hi" } }]);
+    expect(await (await fetch(`${one.url}/health/ready`)).json()).toMatchObject({
+      status: "healthy",
+      global_online_users: 2,
+      redis_connected: true,
+    });
+  },
+);
 
 test("without its Redis a server starts, says it is degraded, and serves who is there", async () => {
   const redis = await startRedisServer();
@@ -56,7 +73,7 @@ test("without its Redis a server starts, says it is degraded, and serves who is 
   const again = await startRedisServer({ port: redis.port });
   onDispose(again.dispose);
   const ready = async (): Promise<number> => (await fetch(`${server.url}/health/ready`)).status;
-  await expect.poll(ready, { timeout: 15_000 }).toBe(200);
+  await expect.poll(ready, PATIENTLY).toBe(200);
   expect(alice.socket.readyState).toBe(alice.socket.OPEN);
 });
 
@@ -88,8 +105,8 @@ test("several workers on one port are one place, and one that dies is replaced",
   const before = children();
   expect(before).toHaveLength(2);
   process.kill(before[0] ?? 0, "SIGKILL");
-  await expect.poll(() => server.output(), { timeout: 10_000 }).toContain("takes its place");
-  await expect.poll(() => children().length, { timeout: 10_000 }).toBe(2);
+  await expect.poll(() => server.output(), PATIENTLY).toContain("takes its place");
+  await expect.poll(() => children().length, PATIENTLY).toBe(2);
   const exited = new Promise((resolve) => server.process.once("exit", resolve));
   server.process.kill("SIGTERM");
   // Those of the worker that was killed were cut off, the others told.
