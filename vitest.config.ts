@@ -13,6 +13,8 @@ export default defineConfig({
     // Long enough for a loaded two-core machine; a test that hangs still ends.
     testTimeout: 120_000,
     hookTimeout: 120_000,
+    // What is waited for takes as long as the machine takes; the default is a second.
+    expect: { poll: { timeout: 100_000, interval: 20 } },
     projects: [
       {
         extends: true,

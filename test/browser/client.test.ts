@@ -128,7 +128,7 @@ test("in Chromium: coming into sight is a reason to try at once, going out of it
   await show("hidden");
   expect(await state()).toBe("reconnecting");
   await show("visible");
-  await expect.poll(state, { timeout: 60_000 }).toBe("open");
+  await expect.poll(state).toBe("open");
 });
 
 test("in Chromium: coming into sight looks after the connection, which may have died meanwhile", async () => {

@@ -40,7 +40,7 @@ test("one page shows all workers, and alerts of a process that has no connection
   await page.goto(url);
   await page.getByRole("status").getByText("Live").waitFor();
   const workers = page.locator("#workers tr");
-  await expect.poll(() => workers.count(), { timeout: 60_000 }).toBe(3);
+  await expect.poll(() => workers.count()).toBe(3);
   const names = await page.locator("#workers td:first-child").allTextContents();
   expect(new Set(names).size).toBe(3);
   // The page is one connection, on one of them.
@@ -48,7 +48,7 @@ test("one page shows all workers, and alerts of a process that has no connection
     const texts = await page.locator("#workers td:nth-child(2)").allTextContents();
     return texts.reduce((sum, text) => sum + Number(text), 0);
   };
-  await expect.poll(counts, { timeout: 60_000 }).toBe(1);
+  await expect.poll(counts).toBe(1);
   run("publish.ts", ["critical", "The <disk> is full"], env);
   await page.getByText("critical: The <disk> is full").waitFor();
   expect(complaints).toEqual([]);

@@ -8,7 +8,6 @@ import { useDisposals } from "../support/disposals.ts";
 import { repositoryRoot } from "../support/repository.ts";
 
 const onDispose = useDisposals();
-const PATIENTLY = { timeout: 60_000 };
 let chromium: Chromium;
 
 beforeAll(async () => {
@@ -74,7 +73,7 @@ test("in strict mode there is one socket, rooms change, and nothing is missed ov
   await say(alice.page, "hello");
   await bob.page.getByText("alice: hello").waitFor();
   await bob.page.getByLabel("Room").selectOption("kitchen");
-  await expect.poll(() => bob.page.getByRole("listitem").count(), PATIENTLY).toBe(0);
+  await expect.poll(() => bob.page.getByRole("listitem").count()).toBe(0);
   await say(bob.page, "dinner");
   await bob.page.getByText("bob: dinner").waitFor();
   expect(await alice.page.getByText("bob: dinner").count()).toBe(0);
@@ -91,7 +90,7 @@ test("in strict mode there is one socket, rooms change, and nothing is missed ov
     expect(await page.getByText("bob: one").count()).toBe(1);
     expect(sockets).toHaveLength(2);
   }
-  await expect.poll(example.connections, PATIENTLY).toBe(2);
+  await expect.poll(example.connections).toBe(2);
 });
 
 test("a component that goes closes its socket", async () => {
@@ -100,5 +99,5 @@ test("a component that goes closes its socket", async () => {
   expect(await example.connections()).toBe(1);
   await alice.page.getByRole("button", { name: "Leave" }).click();
   await alice.page.getByText("Goodbye.").waitFor();
-  await expect.poll(example.connections, PATIENTLY).toBe(0);
+  await expect.poll(example.connections).toBe(0);
 });

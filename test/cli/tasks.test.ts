@@ -50,7 +50,7 @@ async function withDead(
     const id = await queue.add(task);
     ids.push(id);
     // One after another, so that they die in this order.
-    await expect.poll(() => dead.has(id), { timeout: 30_000 }).toBe(true);
+    await expect.poll(() => dead.has(id)).toBe(true);
   }
   stopping.abort();
   await working;

@@ -30,8 +30,8 @@ test("after a failover messages flow again through the new primary", async () =>
     const answer: unknown = await sentinel.sendCommand(["SENTINEL", kind, "main"]);
     return Array.isArray(answer) ? answer.length : 0;
   };
-  await expect.poll(() => known("REPLICAS"), { timeout: 30_000 }).toBe(1);
-  await expect.poll(() => known("SENTINELS"), { timeout: 30_000 }).toBe(2);
+  await expect.poll(() => known("REPLICAS")).toBe(1);
+  await expect.poll(() => known("SENTINELS")).toBe(2);
 
   const recorder = new Recorder("a");
   const location = { name: "main", nodes: sentinels.nodes };

@@ -9,7 +9,6 @@ import { repositoryRoot } from "../support/repository.ts";
 import { type ServeProcess, startServe } from "../support/serve.ts";
 
 const onDispose = useDisposals();
-const PATIENTLY = { timeout: 60_000 };
 
 async function serve(REDIS_URL: string): Promise<ServeProcess> {
   const started = await startServe({ env: { REDIS_URL } });
@@ -73,7 +72,7 @@ test("without its Redis a server starts, says it is degraded, and serves who is 
   const again = await startRedisServer({ port: redis.port });
   onDispose(again.dispose);
   const ready = async (): Promise<number> => (await fetch(`${server.url}/health/ready`)).status;
-  await expect.poll(ready, PATIENTLY).toBe(200);
+  await expect.poll(ready).toBe(200);
   expect(alice.socket.readyState).toBe(alice.socket.OPEN);
 });
 
@@ -105,8 +104,8 @@ test("several workers on one port are one place, and one that dies is replaced",
   const before = children();
   expect(before).toHaveLength(2);
   process.kill(before[0] ?? 0, "SIGKILL");
-  await expect.poll(() => server.output(), PATIENTLY).toContain("takes its place");
-  await expect.poll(() => children().length, PATIENTLY).toBe(2);
+  await expect.poll(() => server.output()).toContain("takes its place");
+  await expect.poll(() => children().length).toBe(2);
   const exited = new Promise((resolve) => server.process.once("exit", resolve));
   server.process.kill("SIGTERM");
   // Those of the worker that was killed were cut off, the others told.

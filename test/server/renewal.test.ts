@@ -44,7 +44,7 @@ test("a client is told that its token ends, and a fresh one keeps it connected",
   await expect.poll(() => connection?.principal?.expiresAt).toBeGreaterThan(before);
   expect(connection?.principal?.scopes).toEqual(["more"]);
   // Beyond the end of the first.
-  await expect.poll(() => Date.now(), { timeout: 60_000 }).toBeGreaterThan(before + 1500);
+  await expect.poll(() => Date.now()).toBeGreaterThan(before + 1500);
   client.send({ type: "ping" });
   expect(await client.nextJson()).toEqual({ type: "pong" });
 });

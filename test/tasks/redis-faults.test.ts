@@ -53,7 +53,7 @@ async function deadOf(queue: TaskQueue): Promise<DeadTask[]> {
 
 async function until(queue: TaskQueue, wanted: Partial<TaskQueueStats>): Promise<void> {
   const look = (): Promise<unknown> => queue.stats().catch(String);
-  await expect.poll(look, { timeout: 60_000 }).toMatchObject(wanted);
+  await expect.poll(look).toMatchObject(wanted);
 }
 
 function gate(): { readonly opened: Promise<void>; open(): void } {
@@ -168,14 +168,14 @@ test("FLUSHALL in the middle: what was lost is said, and what is added afterward
   expect(await lost).toEqual({ id: slow, attempt: 1 });
   finish.open();
   const id = await queue.add("after");
-  await expect.poll(() => done, { timeout: 30_000 }).toEqual([id]);
+  await expect.poll(() => done).toEqual([id]);
   expect(errors).toEqual([expect.stringContaining("Redis has lost the queue tasks")]);
   // Also while it waits for tasks, and also without the scripts.
   await redis.flushAll();
   await redis.scriptFlush();
-  await expect.poll(() => errors.length, { timeout: 30_000 }).toBe(2);
+  await expect.poll(() => errors.length).toBe(2);
   const another = await queue.add("again");
-  await expect.poll(() => done, { timeout: 30_000 }).toEqual([id, another]);
+  await expect.poll(() => done).toEqual([id, another]);
 });
 
 test("a Redis that comes back empty is the same: its workers go on", async () => {
@@ -186,10 +186,10 @@ test("a Redis that comes back empty is the same: its workers go on", async () =>
   void queue.process((task) => seen.push(task));
   await until(queue, { waiting: 0, inWork: 0 });
   await server.kill();
-  await expect.poll(() => errors.length, { timeout: 30_000 }).toBeGreaterThan(0);
+  await expect.poll(() => errors.length).toBeGreaterThan(0);
   await startRedis({ port: server.port });
-  await expect.poll(() => queue.add("new").catch(String), { timeout: 30_000 }).toMatch(/^\d+-\d+$/);
-  await expect.poll(() => seen, { timeout: 30_000 }).toContain("new");
+  await expect.poll(() => queue.add("new").catch(String)).toMatch(/^\d+-\d+$/);
+  await expect.poll(() => seen).toContain("new");
   expect(errors.join()).toContain("Redis has lost the queue tasks");
 });
 
@@ -210,7 +210,7 @@ test("while Redis is away add rejects, workers wait, and what they finish counts
   await begun.opened;
   proxy.cut();
   await expect
-    .poll(() => queue.add("no").catch((error: unknown) => error), { timeout: 30_000 })
+    .poll(() => queue.add("no").catch((error: unknown) => error))
     .toMatchObject({ outcome: "not-stored" });
   await expect(queue.add("no")).rejects.toThrow(BackplaneUnavailableError);
   await expect(queue.stats()).rejects.toThrow(BackplaneUnavailableError);
@@ -235,8 +235,8 @@ test("a Redis that hangs leaves open whether a task was added, and workers go on
   server.stop();
   await expect(queue.add("perhaps")).rejects.toMatchObject({ outcome: "unknown" });
   server.cont();
-  await expect.poll(() => queue.add("after").catch(String), { timeout: 30_000 }).toMatch(/^\d+-/);
-  await expect.poll(() => seen, { timeout: 30_000 }).toContain("after");
+  await expect.poll(() => queue.add("after").catch(String)).toMatch(/^\d+-/);
+  await expect.poll(() => seen).toContain("after");
 });
 
 test("a task that was finished while Redis hung is done once, and not lost", async () => {
@@ -260,7 +260,7 @@ test("a task that was finished while Redis hung is done once, and not lost", asy
   await expect(queue.add("y")).rejects.toMatchObject({ outcome: "unknown" });
   server.cont();
   await until(watching, { inWork: 0, dead: 0 });
-  await expect.poll(() => outcomes[0], { timeout: 30_000 }).toBe("done");
+  await expect.poll(() => outcomes[0]).toBe("done");
   expect(outcomes).not.toContain("lost");
 });
 
@@ -289,7 +289,7 @@ test("a worker that starts before Redis does waits for it", async () => {
   const seen = new Promise((resolve) => void queue.process(resolve));
   await expect(queue.add("x")).rejects.toMatchObject({ outcome: "not-stored" });
   await startRedis({ port: server.port });
-  await expect.poll(() => queue.add("x").catch(String), { timeout: 30_000 }).toMatch(/^\d+-/);
+  await expect.poll(() => queue.add("x").catch(String)).toMatch(/^\d+-/);
   expect(await seen).toBe("x");
   expect(errors.join()).toContain("ECONNREFUSED");
 });
@@ -317,7 +317,7 @@ test("a worker that is cut off loses its task to another, is told, and cannot ac
     });
   });
   expect(await taken).toBe(2);
-  await expect.poll(() => reasons.length, { timeout: 30_000 }).toBe(1);
+  await expect.poll(() => reasons.length).toBe(1);
   expect(reasons[0]).toMatchObject({ code: "task_lost" });
   const lost = new Promise((resolve) => cutOff.on("lost", resolve));
   proxy.restore();
@@ -344,7 +344,7 @@ test("consumers of instances that are gone are cleared away once they hold nothi
   expect(await done).toEqual({ id, attempt: 2 });
   const names = async (): Promise<unknown> =>
     (await redis.xInfoConsumers("ws:tasks", "ws:workers")).map(({ name }) => name);
-  await expect.poll(names, { timeout: 30_000 }).toEqual(["alive"]);
+  await expect.poll(names).toEqual(["alive"]);
   await queue.close();
   expect(await names()).toEqual([]);
 });
@@ -356,7 +356,7 @@ test("a queue whose key is something else says so, and goes on when it is mended
   const { queue, errors } = open(server.port);
   await expect(queue.add("x")).rejects.toThrow("WRONGTYPE");
   const seen = new Promise((resolve) => void queue.process(resolve));
-  await expect.poll(() => errors.join(), { timeout: 30_000 }).toContain("receive: ");
+  await expect.poll(() => errors.join()).toContain("receive: ");
   await redis.del("ws:tasks");
   await queue.add("x");
   expect(await seen).toBe("x");

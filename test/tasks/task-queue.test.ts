@@ -34,7 +34,7 @@ async function deadOf(queue: TaskQueue): Promise<DeadTask[]> {
 }
 
 async function until(queue: TaskQueue, wanted: Partial<TaskQueueStats>): Promise<void> {
-  await expect.poll(() => queue.stats(), { timeout: 60_000 }).toMatchObject(wanted);
+  await expect.poll(() => queue.stats()).toMatchObject(wanted);
 }
 
 /** A promise, and what settles it. */
