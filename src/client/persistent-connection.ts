@@ -216,6 +216,8 @@ export function createPersistentConnection(
       return;
     }
     if (state === "reconnecting") events.emit("error", error);
+    // Closed by a listener.
+    if (attempt !== current) return;
     const wait = isFirst ? undefined : policy.afterFailure(failure);
     end(new ConnectionClosedError(1006, "", { cause: error }), false, wait);
     current?.reject(error);

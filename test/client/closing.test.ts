@@ -1,0 +1,32 @@
+import { expect, test } from "vitest";
+import { WebSocketClient, type WebSocketClientOptions } from "../../src/client.ts";
+import { accepted, http, startBadServer } from "../support/bad-server.ts";
+import { useDisposals } from "../support/disposals.ts";
+
+const onDispose = useDisposals();
+
+function client(url: string, options: WebSocketClientOptions = {}): WebSocketClient {
+  const made = new WebSocketClient(url, {
+    ...options,
+    config: { reconnectBackoffBaseMs: 10, reconnectMaxAttempts: 0, ...options.config },
+  });
+  onDispose(() => made.close());
+  return made;
+}
+
+test("closing in a listener of error is the end, also while it reconnects", async () => {
+  const server = await startBadServer((socket, key) => {
+    if (server.requests.length > 1) socket.end(http("503 Service Unavailable"));
+    else socket.write(accepted(key), () => socket.resetAndDestroy());
+  });
+  onDispose(server.dispose);
+  const one = client(server.url);
+  const told: string[] = [];
+  one.on("close", () => told.push("close"));
+  one.on("reconnecting", () => told.push("reconnecting"));
+  const closed = new Promise<void>((resolve) => one.on("error", () => resolve(one.close())));
+  await one.connect();
+  await closed;
+  expect(one.state).toBe("closed");
+  expect(told).toEqual(["reconnecting", "close"]);
+});
