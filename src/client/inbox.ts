@@ -45,7 +45,7 @@ export interface Inbox {
   listened(): void;
   /** No more come. Readers get what is left, and then the error; after a normal end, iterations just end. */
   end(error: Error, isNormal: boolean): void;
-  /** More may come again; what is left of before is not of interest any more. */
+  /** More may come again, after what is left of before. */
   begin(): void;
   /**
    * The next message. Whoever got it says when it is taken.
@@ -133,8 +133,6 @@ export function createInbox(limit: number, events: Emitter, { hold, taken }: Inb
       serve();
     },
     begin: () => {
-      queue = [];
-      held = false;
       ended = undefined;
     },
     take,

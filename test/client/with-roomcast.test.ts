@@ -169,6 +169,30 @@ test("the position is that of the last message worked off, whatever came after i
   expect(client.positions).toEqual({ lobby: skipped });
 });
 
+test("what was not read before the end is read after it, when the client connects anew", async () => {
+  const server = await start({ rooms: { "*": { history: { maxLength: 100 } } } });
+  const { manager } = server;
+  manager.on("connect", (connection) => void manager.joinRoom(connection, "lobby"));
+  const client = new WebSocketClient(`${server.url}/?user=ann`, {
+    config: QUICK,
+    subprotocols: ["roomcast.v1"],
+  });
+  onDispose(() => client.close());
+  await client.connect();
+  await expect.poll(() => client.positions).toEqual({ lobby: "0" });
+  for (const text of ["one", "two", "three"]) await manager.broadcastToRoom("lobby", text);
+  expect(await client.recv()).toBe("one");
+  await client.close();
+  await client.connect();
+  await manager.broadcastToRoom("lobby", "end");
+  const got: unknown[] = [];
+  for await (const message of client) {
+    got.push(message);
+    if (message === "end") break;
+  }
+  expect(got).toEqual(["two", "three", "end"]);
+});
+
 test("what is no frame, or one of a type nobody knows, does a client no harm", async () => {
   const server = new WebSocketServer({
     port: 0,
