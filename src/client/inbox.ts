@@ -72,7 +72,8 @@ export function createInbox(limit: number, events: Emitter, { hold, taken }: Inb
   let held = false;
   /** Why no more come. */
   let ended: Error | undefined;
-  let endedNormally = false;
+  /** The last end that was a normal one. */
+  let normal: Error | undefined;
 
   const isRead = (): boolean => Boolean(reader) || iterations > 0;
 
@@ -129,7 +130,7 @@ export function createInbox(limit: number, events: Emitter, { hold, taken }: Inb
     },
     end: (error, isNormal) => {
       ended = error;
-      endedNormally = isNormal;
+      if (isNormal) normal = error;
       serve();
     },
     begin: () => {
@@ -152,7 +153,7 @@ export function createInbox(limit: number, events: Emitter, { hold, taken }: Inb
           }
         }
       } catch (error) {
-        if (error !== ended || !endedNormally) throw error;
+        if (error !== normal) throw error;
         return undefined;
       } finally {
         iterations--;

@@ -123,6 +123,7 @@ export function createPersistentConnection(
   async function close(error: ConnectionClosedError): Promise<void> {
     const ending = socket;
     const current = attempt;
+    const over = closed;
     if (state === "open") {
       closing = error;
       state = "closing";
@@ -133,7 +134,7 @@ export function createPersistentConnection(
       ending?.terminate();
       current.reject(error.cause ?? error);
     }
-    return closed;
+    return over;
   }
 
   function abort(): void {
@@ -265,8 +266,9 @@ export function createPersistentConnection(
     cancelTimer();
     stopWatching();
     signal?.removeEventListener("abort", abort);
-    owner.finished(error, isNormal);
+    // Before a listener begins anew.
     resolveClosed();
+    owner.finished(error, isNormal);
   }
 
   return {

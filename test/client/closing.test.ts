@@ -1,9 +1,17 @@
 import { expect, test } from "vitest";
+import type { WebSocket } from "ws";
 import { WebSocketClient, type WebSocketClientOptions } from "../../src/client.ts";
 import { accepted, http, startBadServer } from "../support/bad-server.ts";
 import { useDisposals } from "../support/disposals.ts";
+import { startSocketServer } from "../support/socket-server.ts";
 
 const onDispose = useDisposals();
+
+async function start(serve?: (socket: WebSocket, number: number) => void): Promise<string> {
+  const server = await startSocketServer(serve);
+  onDispose(server.dispose);
+  return server.url;
+}
 
 function client(url: string, options: WebSocketClientOptions = {}): WebSocketClient {
   const made = new WebSocketClient(url, {
@@ -29,4 +37,24 @@ test("closing in a listener of error is the end, also while it reconnects", asyn
   await closed;
   expect(one.state).toBe("closed");
   expect(told).toEqual(["reconnecting", "close"]);
+});
+
+test("a listener of close that connects anew keeps nobody from seeing that it was closed", async () => {
+  const one = client(await start());
+  await one.connect();
+  const reopened = new Promise<void>((resolve) => {
+    const off = one.on("close", () => {
+      off();
+      resolve(one.connect());
+    });
+  });
+  const reading = (async () => {
+    for await (const _message of one);
+  })();
+  await Promise.all([one.close(), reading, reopened]);
+  expect(one.isConnected).toBe(true);
+  const closing = one.close();
+  expect(one.state).toBe("closing");
+  await closing;
+  expect(one.state).toBe("closed");
 });
