@@ -89,6 +89,8 @@ export function createPersistentConnection(
   let waiting: Wait | undefined;
   /** Of the attempt, and then of the connection. */
   let socket: ClientSocket | undefined;
+  /** What `close` was called with last. */
+  let told: ConnectionClosedError | undefined;
   /** What this side closes with. */
   let closing: ConnectionClosedError | undefined;
   let closed: Promise<void> | undefined;
@@ -97,9 +99,12 @@ export function createPersistentConnection(
   let stopWatching = nothing;
 
   async function connect(): Promise<void> {
-    signal?.throwIfAborted();
+    const before = told;
     // The end comes first; then it begins anew.
     if (state === "closing") await closed;
+    signal?.throwIfAborted();
+    // `close` was called meanwhile.
+    if (told !== before) throw told;
     if (waiting) dial();
     if (state === "idle" || state === "closed") {
       state = "connecting";
@@ -124,6 +129,7 @@ export function createPersistentConnection(
     const ending = socket;
     const current = attempt;
     const over = closed;
+    told = error;
     if (state === "open") {
       closing = error;
       state = "closing";

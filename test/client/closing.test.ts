@@ -1,6 +1,10 @@
 import { expect, test } from "vitest";
 import type { WebSocket } from "ws";
-import { WebSocketClient, type WebSocketClientOptions } from "../../src/client.ts";
+import {
+  ConnectionClosedError,
+  WebSocketClient,
+  type WebSocketClientOptions,
+} from "../../src/client.ts";
 import { accepted, http, startBadServer } from "../support/bad-server.ts";
 import { useDisposals } from "../support/disposals.ts";
 import { startSocketServer } from "../support/socket-server.ts";
@@ -57,4 +61,25 @@ test("a listener of close that connects anew keeps nobody from seeing that it wa
   expect(one.state).toBe("closing");
   await closing;
   expect(one.state).toBe("closed");
+});
+
+test("what waits for the end to connect anew is told when it is not wanted any more", async () => {
+  const url = await start();
+  const one = client(url);
+  await one.connect();
+  const closing = one.close();
+  const again = one.connect().catch((error: unknown) => error);
+  await Promise.all([closing, one.close(3001)]);
+  expect(await again).toBeInstanceOf(ConnectionClosedError);
+  expect(one.state).toBe("closed");
+
+  const stop = new AbortController();
+  const other = client(url, { signal: stop.signal });
+  await other.connect();
+  const ending = other.close();
+  const anew = other.connect().catch((error: unknown) => error);
+  stop.abort(new Error("enough"));
+  await ending;
+  expect(await anew).toMatchObject({ message: "enough" });
+  expect(other.state).toBe("closed");
 });
