@@ -76,8 +76,9 @@ class NodeSocket implements ClientSocket {
   readonly ping = (id: number): void => this.#socket.ping(String(id));
 
   hold(held: boolean): void {
-    if (held) this.#socket.pause();
-    else this.#socket.resume();
+    if (!held) this.#socket.resume();
+    // Whoever closes has to read the answer, which comes after everything else.
+    else if (this.#socket.readyState === WebSocket.OPEN) this.#socket.pause();
   }
 
   get held(): boolean {

@@ -83,3 +83,17 @@ test("what waits for the end to connect anew is told when it is not wanted any m
   expect(await anew).toMatchObject({ message: "enough" });
   expect(other.state).toBe("closed");
 });
+
+test("closing does not wait for messages that nobody reads", async () => {
+  const count = 300;
+  const url = await start((socket) => {
+    for (let i = 0; i < count; i++) socket.send("x".repeat(100_000));
+  });
+  const one = client(url, { config: { maxQueueSize: 4, closeTimeoutMs: 3_600_000 } });
+  await one.connect();
+  await one.close();
+  // It was not cut: the answer of the server comes after everything it had sent before.
+  let got = 0;
+  for await (const _message of one) got++;
+  expect(got).toBe(count);
+});
