@@ -42,8 +42,8 @@ export interface ReconnectPolicy {
   afterClose(code: number, now: number): Wait | undefined;
   /** After an attempt that did not end with an open connection. Undefined: give up. */
   afterFailure(failure: Omit<HandshakeFailure, "error">): Wait | undefined;
-  /** The token is not valid any more: one new one may be tried at once. Undefined: it was. */
-  renew(): Wait | undefined;
+  /** The token is not valid any more: one new one may be tried at once. False: it was, or there is none. */
+  renew(): boolean;
 }
 
 /** `isRenewable`: whether a new token can be had. */
@@ -84,8 +84,7 @@ export function createReconnectPolicy(
     return wait(Math.max(delayMs, leastMs), leastMs > 0);
   }
 
-  const renew = (): Wait | undefined =>
-    isRenewable && count(UNAUTHORIZED) === 1 ? wait(0) : undefined;
+  const renew = (): boolean => isRenewable && count(UNAUTHORIZED) === 1;
 
   return {
     reset,
@@ -99,7 +98,7 @@ export function createReconnectPolicy(
     afterClose: (code, now) => {
       if (now - openedAt >= STABLE_MS) reset();
       if (!mayReturn(code) || goodbye?.reconnect === false) return undefined;
-      if (code === UNAUTHORIZED) return renew();
+      if (code === UNAUTHORIZED) return renew() ? wait(0) : undefined;
       if (count(code) > (TIMES[code] ?? Infinity)) return undefined;
       const leastMs = LEAST_MS[code] ?? 0;
       // A goodbye is instead of our own delay; one without a delay cannot be a reason to come back ever faster.
@@ -108,7 +107,7 @@ export function createReconnectPolicy(
         : backOff(leastMs);
     },
     afterFailure: ({ unauthorized, final, retryAfterMs = 0 }) => {
-      if (unauthorized) return renew();
+      if (unauthorized) return renew() ? wait(0) : undefined;
       return final ? undefined : backOff(retryAfterMs);
     },
     renew,

@@ -180,12 +180,15 @@ test("401 on reconnecting: one new token, then the end", async () => {
 
 test("a new token that is good ends the refusals", async () => {
   const server = await start((s, key) => {
-    const good = server.requests.length > 1;
+    const good = server.requests.length % 2 === 0;
     s.write(good ? accepted(key) : http("401 Unauthorized"));
   });
-  const one = client(server, { token: () => "t" });
-  await one.connect();
-  expect(one.isConnected).toBe(true);
+  // That is no reconnect.
+  for (const reconnectEnabled of [true, false]) {
+    const one = client(server, { token: () => "t", config: { reconnectEnabled } });
+    await one.connect();
+    expect(one.isConnected).toBe(true);
+  }
 });
 
 test.each([
