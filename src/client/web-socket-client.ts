@@ -220,7 +220,7 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
 
   /** `work`, unless the time is over or the signal aborted before; then `cancel` has to make it reject. */
   async #until<T>(
-    { timeoutMs, signal }: WaitOptions,
+    { timeoutMs = Infinity, signal }: WaitOptions,
     work: Promise<T>,
     cancel: (reason: unknown) => void,
   ): Promise<T> {
@@ -228,7 +228,8 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
     const late = (): void => {
       cancel(new WebSocketError(`Nothing came within ${timeoutMs} ms.`, { code: "timeout" }));
     };
-    const stop = timeoutMs === undefined ? nothing : this.#runtime.schedule(timeoutMs, late);
+    // No timer runs for longer than 24 days: whoever would wait so long waits for ever.
+    const stop = timeoutMs < 2 ** 31 ? this.#runtime.schedule(timeoutMs, late) : nothing;
     signal?.addEventListener("abort", abort);
     try {
       return await work;
