@@ -45,7 +45,8 @@ export function createOutbox(limit: number): Outbox {
 
   function answered(id: string | undefined, answer: unknown, error?: unknown): boolean {
     const entry = entries.get(id);
-    if (error) entry?.reject(error);
+    // Signals are aborted with anything, also with null.
+    if (error !== undefined) entry?.reject(error);
     else entry?.resolve(answer);
     return entries.delete(id);
   }
