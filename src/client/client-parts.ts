@@ -47,7 +47,7 @@ export function assemble(
   const events = createEmitter();
   const positions = createPositions(resumeFrom);
   const heartbeat = createHeartbeat(runtime, config);
-  const outbox = createOutbox(offlineQueue);
+  const outbox = createOutbox(offlineQueue, config.maxMessageSize);
   const inbox = createInbox(config.maxQueueSize, events, {
     hold: (held) => socket?.hold?.(held),
     taken: positions.took,

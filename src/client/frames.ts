@@ -25,7 +25,7 @@ const encoder = new TextEncoder();
  *
  * @throws TypeError if it has no form on the wire (undefined, a function, a BigInt, a cycle).
  */
-export function encodeMessage(message: unknown, asJson: boolean): Outgoing {
+export function encodeMessage(message: unknown, asJson?: boolean): Outgoing {
   const data = message instanceof ArrayBuffer ? new Uint8Array(message) : message;
   if (data instanceof Uint8Array || (typeof data === "string" && !asJson)) return { data };
   // What JSON cannot hold throws a TypeError, or gives nothing.

@@ -1,6 +1,6 @@
-import { ConnectionClosedError, WebSocketError } from "../protocol/errors.ts";
+import { ConnectionClosedError, MessageTooLargeError, WebSocketError } from "../protocol/errors.ts";
 import { SUBPROTOCOL } from "../protocol/roomcast-v1.ts";
-import { messageFrame, type Outgoing } from "./frames.ts";
+import { byteLength, messageFrame, type Outgoing } from "./frames.ts";
 import { type ClientSocket, nothing } from "./runtime.ts";
 
 interface Entry {
@@ -28,22 +28,23 @@ export interface Outbox {
    * Sends a message, and resolves when the system has taken it and there is room for more; with an `id` sends a
    * request, and resolves with its answer.
    *
+   * @throws MessageTooLargeError (as a rejection) if it is over `maxMessageSize` as it would be on the wire.
    * @throws ConnectionClosedError (as a rejection) if there will be no connection, if there is none now and too many
    * wait already, or if the message was lost with the connection.
    */
   send(outgoing: Outgoing, id?: string): Promise<unknown>;
   /** The answer to a request, or why there is none. False if nobody waits for it. */
-  answered(id: string | undefined, answer: unknown, error?: unknown): boolean;
+  answered(id: unknown, answer: unknown, error?: unknown): boolean;
 }
 
-export function createOutbox(limit: number): Outbox {
+export function createOutbox(limit: number, maxMessageSize: number): Outbox {
   /** In order: messages that wait for a connection, and requests, by their ids, that wait for their answer. */
   const entries: Map<unknown, Entry> = new Map();
   let socket: ClientSocket | undefined;
   /** Why nothing can be sent now or later; undefined: it can. */
   let ended: Error | undefined = new ConnectionClosedError(1006, "not connected");
 
-  function answered(id: string | undefined, answer: unknown, error?: unknown): boolean {
+  function answered(id: unknown, answer: unknown, error?: unknown): boolean {
     const entry = entries.get(id);
     // Signals are aborted with anything, also with null.
     if (error !== undefined) entry?.reject(error);
@@ -54,18 +55,24 @@ export function createOutbox(limit: number): Outbox {
   function transmit(to: ClientSocket, key: unknown, entry: Entry): void {
     const { outgoing, id, resolve, reject } = entry;
     const enveloped = to.protocol === SUBPROTOCOL;
+    const data = enveloped ? messageFrame(outgoing, id) : outgoing.data;
+    const size = byteLength(data);
     if (id && !enveloped) {
-      reject(new WebSocketError("A request needs roomcast.v1.", { code: "not_supported" }));
-      entries.delete(key);
-      return;
-    }
-    const sent = to.send(enveloped ? messageFrame(outgoing, id) : outgoing.data);
-    if (!id) {
-      entries.delete(key);
-      sent.then(resolve, (cause) => reject(new ConnectionClosedError(1006, "", { cause })));
-    } else {
+      answered(
+        key,
+        null,
+        new WebSocketError("A request needs roomcast.v1.", { code: "not_supported" }),
+      );
+    } else if (size > maxMessageSize) {
+      answered(key, null, new MessageTooLargeError(size, maxMessageSize));
+    } else if (id) {
       // Whether it was sent shows in its answer; until then it is sent again.
-      sent.catch(nothing);
+      to.send(data).catch(nothing);
+    } else {
+      entries.delete(key);
+      to.send(data).then(resolve, (cause) =>
+        reject(new ConnectionClosedError(1006, "", { cause })),
+      );
     }
   }
 

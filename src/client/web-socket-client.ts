@@ -1,9 +1,9 @@
 import { type ClientConfig, resolveClientConfig } from "../protocol/client-config.ts";
-import { ConnectionClosedError, MessageTooLargeError, WebSocketError } from "../protocol/errors.ts";
+import { ConnectionClosedError, WebSocketError } from "../protocol/errors.ts";
 import type { SchemaOutput, StandardSchema } from "../protocol/standard-schema.ts";
 import { assemble, type ClientParts } from "./client-parts.ts";
 import type { ClientEvents } from "./events.ts";
-import { byteLength, encodeMessage, type Outgoing } from "./frames.ts";
+import { byteLength, encodeMessage } from "./frames.ts";
 import { parseMessage } from "./json.ts";
 import type { WaitOptions, WebSocketClientOptions } from "./options.ts";
 import type { ClientState, Succession } from "./persistent-connection.ts";
@@ -108,17 +108,17 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
    * connection it waits for the next.
    *
    * @throws TypeError (as a rejection) if the message has no form on the wire.
-   * @throws MessageTooLargeError (as a rejection) if it is over `maxMessageSize`.
+   * @throws MessageTooLargeError (as a rejection) if it is over `maxMessageSize`, in its frame where there is one.
    * @throws ConnectionClosedError (as a rejection) if there is no connection and none will be made, if too many
    * messages wait, or if the connection was lost before the system took it.
    */
   async send(message: unknown): Promise<void> {
-    await this.#parts.outbox.send(this.#encode(message, false));
+    await this.#parts.outbox.send(encodeMessage(message));
   }
 
   /** Sends any value as JSON, strings too. Else as `send`. */
   async sendJson(value: unknown): Promise<void> {
-    await this.#parts.outbox.send(this.#encode(value, true));
+    await this.#parts.outbox.send(encodeMessage(value, true));
   }
 
   /**
@@ -139,7 +139,7 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
     signal?.throwIfAborted();
     // Servers tell it from the ids of the same user's other messages of the last minutes.
     const id = String(this.#runtime.random());
-    const answer = outbox.send(this.#encode(message, false), id);
+    const answer = outbox.send(encodeMessage(message), id);
     return this.#until({ timeoutMs, signal }, answer, (reason) => {
       outbox.answered(id, null, reason);
     });
@@ -208,14 +208,6 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
     const off = events.on(event, listener);
     if (event === "message") inbox.listened();
     return off;
-  }
-
-  #encode(message: unknown, asJson: boolean): Outgoing {
-    const outgoing = encodeMessage(message, asJson);
-    const { maxMessageSize } = this.config;
-    const size = byteLength(outgoing.data);
-    if (size > maxMessageSize) throw new MessageTooLargeError(size, maxMessageSize);
-    return outgoing;
   }
 
   /** `work`, unless the time is over or the signal aborted before; then `cancel` has to make it reject. */

@@ -1,7 +1,12 @@
 import { expect, test } from "vitest";
 import type { WebSocket } from "ws";
-import { WebSocketClient, type WebSocketClientOptions } from "../../src/client.ts";
+import {
+  MessageTooLargeError,
+  WebSocketClient,
+  type WebSocketClientOptions,
+} from "../../src/client.ts";
 import { useDisposals } from "../support/disposals.ts";
+import { startManager } from "../support/manager-server.ts";
 import { startSocketServer } from "../support/socket-server.ts";
 
 const onDispose = useDisposals();
@@ -29,3 +34,25 @@ test.each([null, 0, "enough"])(
     await expect(asking).rejects.toBe(reason);
   },
 );
+
+test("a message that fits only without its frame is refused, and the connection goes on", async () => {
+  const server = await startManager();
+  onDispose(server.dispose);
+  const client = new WebSocketClient(`${server.url}/?user=ann`, { subprotocols: ["roomcast.v1"] });
+  onDispose(() => client.close());
+  await client.connect();
+  const closes: unknown[] = [];
+  client.on("close", (event) => closes.push(event));
+  const { maxMessageSize } = client.config;
+  const frame = '{"type":"message","data":""}';
+  const largest = "x".repeat(maxMessageSize - frame.length);
+  await client.send(largest);
+  for (const sent of [client.send(`${largest}x`), client.request(largest)]) {
+    const error = await sent.catch((error: unknown) => error);
+    expect(error).toBeInstanceOf(MessageTooLargeError);
+    expect((error as MessageTooLargeError).size).toBeGreaterThan(maxMessageSize);
+  }
+  // Whatever was sent has come.
+  await client.request("the end").catch(() => {});
+  expect([closes, client.isConnected]).toEqual([[], true]);
+});
