@@ -1,7 +1,7 @@
 import type { ServerFrame } from "../protocol/roomcast-v1.ts";
 import type { ReceivedMessage } from "./runtime.ts";
 
-/** What the application sends: text or bytes, and whether the text is an object or a list in JSON. */
+/** What the application sends: text or bytes, and whether the text is JSON that is no string. */
 export interface Outgoing {
   readonly data: string | Uint8Array;
   readonly structured?: boolean;
@@ -30,7 +30,7 @@ export function encodeMessage(message: unknown, asJson?: boolean): Outgoing {
   if (data instanceof Uint8Array || (typeof data === "string" && !asJson)) return { data };
   // What JSON cannot hold throws a TypeError, or gives nothing.
   const json: string | undefined = JSON.stringify(data);
-  if (json) return { data: json, structured: typeof data === "object" };
+  if (json) return { data: json, structured: json[0] !== '"' };
   throw new TypeError(`A message must be a string, bytes or JSON, not ${typeof data}.`);
 }
 

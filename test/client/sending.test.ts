@@ -56,3 +56,16 @@ test("a message that fits only without its frame is refused, and the connection 
   await client.request("the end").catch(() => {});
   expect([closes, client.isConnected]).toEqual([[], true]);
 });
+
+test("whatever is sent as JSON reaches the handler as its JSON text", async () => {
+  const got: unknown[] = [];
+  const server = await startManager();
+  onDispose(server.dispose);
+  server.router.public("/json", { message: (_connection, message) => void got.push(message) });
+  const client = new WebSocketClient(`${server.url}/json`, { subprotocols: ["roomcast.v1"] });
+  onDispose(() => client.close());
+  await client.connect();
+  const values = [new Date(0), { at: new Date(0) }, [1], 1.5e300, -0, true, null, "text"];
+  for (const value of values) await client.sendJson(value);
+  await expect.poll(() => got).toEqual(values.map((value) => JSON.stringify(value)));
+});
