@@ -71,7 +71,12 @@ export function readFrame(message: ReceivedMessage): {
   }
   try {
     // What is JSON but no object has no type, and is ignored.
-    return { frame: Object(JSON.parse(header)), bytes };
+    const frame = Object(JSON.parse(header));
+    // Only an answer may be anything. Elsewhere an object, which may have a `toString` of its own, is its text.
+    for (const [name, value] of Object.entries(frame)) {
+      if (frame.type !== "ack" && value === Object(value)) frame[name] = JSON.stringify(value);
+    }
+    return { frame, bytes };
   } catch {
     return { frame: { type: "error", code: "bad_frame", message: "This is no frame." } };
   }

@@ -90,7 +90,7 @@ export function createInbox(limit: number, events: Emitter, { hold, taken }: Inb
   function take(): Promise<Taking> {
     return new Promise((resolve, reject) => {
       if (reader) {
-        throw new WebSocketError("Somebody waits for a message already.", {
+        throw new WebSocketError("Somebody waits already.", {
           code: "concurrent_recv",
         });
       }

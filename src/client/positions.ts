@@ -27,8 +27,8 @@ export interface Positions {
   received(room: string, link: Link): "next" | "duplicate" | "gap";
   /** The application is past this. Without a room or an id it stands nowhere. */
   took(info: MessageInfo): void;
-  /** "gap": messages before this were lost. "new": there was nothing to lose. */
-  joined(frame: JoinedFrame): "recovered" | "gap" | "new";
+  /** "gap": messages before this were lost. Undefined: there was nothing to lose. */
+  joined(frame: JoinedFrame): "recovered" | "gap" | undefined;
   /** The log itself lost messages: what comes next begins a new chain. */
   lost(room: string): void;
   left(room: string): void;
@@ -80,7 +80,7 @@ export function createPositions(from: Readonly<Record<string, string>>): Positio
       place.received = position;
       // It was not asked for, as too many others were, and has moved on.
       const missed = received && received !== position;
-      return recovered === false || missed ? "gap" : "new";
+      return recovered === false || missed ? "gap" : undefined;
     },
     lost: (room) => {
       placeOf(room).received = null;

@@ -20,50 +20,56 @@ export interface Session {
   refresh(): Promise<void>;
 }
 
+/** What several types of frames have. */
+interface Fields {
+  readonly room: string;
+  readonly id: string;
+  readonly data: unknown;
+}
+
 /** Takes a frame of a server that speaks `roomcast.v1`. Types that are not known are ignored, as the protocol wants. */
 export function takeFrame(received: ReceivedMessage, session: Session): void {
   const { events, inbox, outbox, positions } = session;
   const { frame, bytes } = readFrame(received);
+  const { room, id, data } = frame as unknown as Fields;
+  /** Null where a message has none. */
+  const message = (): ReceivedMessage | null => bytes ?? (data === undefined ? null : String(data));
   switch (frame.type) {
     case "message": {
-      const { room, id, prev } = frame;
+      const { prev } = frame;
       if (room && id && prev) {
         const place = positions.received(room, { id, prev });
         if (place === "duplicate") return;
         if (place === "gap") events.emit("gap", { room });
       }
-      const message = "skip" in frame ? null : (bytes ?? frame.data);
-      inbox.arrive({ message, info: { room, id } });
+      inbox.arrive({ message: message(), info: { room, id } });
       break;
     }
-    case "replay": {
-      const { data, message_id: id } = frame;
-      const text = typeof data === "string" ? data : JSON.stringify(data);
-      inbox.arrive({ message: bytes ?? text, info: { id, replay: true } });
+    case "replay":
+      inbox.arrive({ message: message(), info: { id: frame.message_id, replay: true } });
       break;
-    }
     case "joined": {
-      const { room, position } = frame;
       const outcome = positions.joined(frame);
-      if (outcome === "recovered") events.emit("recovered", { room });
       // In the order of the messages: those that came before it have still to be taken.
-      else if (position !== null) inbox.arrive({ message: null, info: { room, id: position } });
-      if (outcome === "gap") events.emit("gap", { room });
+      if (outcome !== "recovered" && frame.position !== null) {
+        inbox.arrive({ message: null, info: { room, id: frame.position } });
+      }
+      if (outcome) events.emit(outcome, { room });
       break;
     }
     case "left":
-      positions.left(frame.room);
+      positions.left(room);
       break;
     case "gap":
-      positions.lost(frame.room);
-      events.emit("gap", { room: frame.room });
+      positions.lost(room);
+      events.emit("gap", { room });
       break;
     case "ack":
-      outbox.answered(frame.id, frame.data);
+      outbox.answered(id, data);
       break;
     case "error": {
       const error = new WebSocketError(frame.message, { code: frame.code });
-      if (!outbox.answered(frame.id, null, error)) events.fail(error);
+      if (!outbox.answered(id, null, error)) events.fail(error);
       break;
     }
     case "pong":

@@ -39,8 +39,8 @@ test("a room that was not asked for and moved on is a gap, not a silence", () =>
   const positions = createPositions({ moved: "1", same: "1" });
   const joined = { type: "joined", recovered: null } as const;
   expect(positions.joined({ ...joined, room: "moved", position: "9" })).toBe("gap");
-  expect(positions.joined({ ...joined, room: "same", position: "1" })).toBe("new");
-  expect(positions.joined({ ...joined, room: "other", position: "1" })).toBe("new");
+  expect(positions.joined({ ...joined, room: "same", position: "1" })).toBeUndefined();
+  expect(positions.joined({ ...joined, room: "other", position: "1" })).toBeUndefined();
   expect(positions.resume()).toEqual({ moved: "9", same: "1", other: "1" });
 });
 

@@ -26,3 +26,37 @@ test.each([Infinity, 2 ** 31])("recv may wait %d ms, longer than any timer", asy
   setTimeout(() => void client.send("now"), 10);
   expect(await receiving).toBe("hi");
 });
+
+const ODD = '{"toString":1,"valueOf":1}';
+const DEEP = `${"[".repeat(400_000)}${"]".repeat(400_000)}`;
+
+test.each([
+  `{"type":"pong","t":${ODD}}`,
+  `{"type":"error","code":"odd","message":${ODD}}`,
+  `{"type":"error","code":${ODD},"message":"odd"}`,
+  `{"type":"joined","room":${ODD},"recovered":null,"position":"1"}`,
+  `{"type":"joined","room":"lobby","recovered":null,"position":${DEEP}}`,
+  `{"type":"gap","room":${ODD}}`,
+  `{"type":"ack","id":${ODD},"data":${ODD}}`,
+  `{"type":${ODD}}`,
+  '{"type":"message"}',
+  '{"type":"replay"}',
+  `{"type":"message","room":${ODD},"id":${DEEP},"prev":${ODD},"data":"odd"}`,
+  `{"type":"message","data":${ODD}}`,
+  '{"type":"message","data":5}',
+  `{"type":"replay","data":${DEEP}}`,
+])("a frame that no server should send does no harm: %.70s", async (frame) => {
+  const client = await connected(
+    (socket, number) => {
+      if (number === 1) socket.send(frame);
+      else socket.send('{"type":"message","data":"well"}');
+      if (number === 1) socket.close(4000);
+    },
+    { subprotocols: ["roomcast.v1"], config: { reconnectBackoffBaseMs: 0 } },
+  );
+  for await (const message of client) {
+    expect(message).toEqual(expect.any(String));
+    if (message === "well") break;
+  }
+  expect(JSON.parse(JSON.stringify(client.positions))).toEqual(client.positions);
+});
