@@ -12,9 +12,9 @@ const BUNDLE = "dist/roomcast-client.js";
 export const INTERNAL_NAMES = `
   afterClose afterFailure answered arrive beat began begin bytes cancel connection emit end ended error event
   events fail final finished firm frame goodbye hasHeaders heard heartbeat held hold inbox info isOnline joined
-  left listened listener lost onWake open opened options outbox outgoing ping policy ponged read received recent
+  left listened listener lost onWake open opened options outbox outgoing ping places policy ponged read received recent
   refresh reject renew reset resolve resume retryAfterMs runtime schedule socket start stop structured
-  succession take taken terminate took unauthorized wait
+  succession take taken terminate told took unauthorized wait
 `
   .trim()
   .split(/\s+/);

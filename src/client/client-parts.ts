@@ -20,7 +20,7 @@ export interface ClientParts {
   readonly events: Emitter;
   readonly inbox: Inbox;
   readonly outbox: Outbox;
-  readonly positions: Positions;
+  readonly places: Positions;
   readonly heartbeat: Heartbeat;
   readonly connection: PersistentConnection;
   /** The open connection, if there is one. */
@@ -45,12 +45,12 @@ export function assemble(
   const policy = succession?.policy ?? createReconnectPolicy(config, runtime.random, isRenewable);
   if (succession) succession.policy = policy;
   const events = createEmitter();
-  const positions = createPositions(resumeFrom);
+  const places = createPositions(resumeFrom);
   const heartbeat = createHeartbeat(runtime, config);
   const outbox = createOutbox(offlineQueue, config.maxMessageSize);
   const inbox = createInbox(config.maxQueueSize, events, {
     hold: (held) => socket?.hold?.(held),
-    taken: positions.took,
+    taken: places.took,
   });
 
   /** What cannot be sent shows in the end of the connection. */
@@ -61,7 +61,7 @@ export function assemble(
   const refresh = async (): Promise<void> => {
     if (isRenewable) tell({ type: "auth", token: await token() });
   };
-  const session = { events, inbox, outbox, positions, heartbeat, policy, refresh };
+  const session = { events, inbox, outbox, places, heartbeat, policy, refresh };
   const to = { runtime, url, options, config, policy, events, heartbeat, succession };
   const connection = createPersistentConnection(to, {
     began: () => {
@@ -73,7 +73,7 @@ export function assemble(
       const reconnected = wasOpen;
       wasOpen = true;
       socket = by;
-      if (isEnveloped()) tell({ type: "resume", rooms: positions.resume() });
+      if (isEnveloped()) tell({ type: "resume", rooms: places.resume() });
       const byFrame = isEnveloped() ? (t: number) => tell({ type: "ping", t }) : undefined;
       heartbeat.start(by, by.ping ?? byFrame);
       by.hold?.(inbox.held);
@@ -98,7 +98,7 @@ export function assemble(
     events,
     inbox,
     outbox,
-    positions,
+    places,
     heartbeat,
     connection,
     get socket() {

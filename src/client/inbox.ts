@@ -17,6 +17,8 @@ export interface Arrival {
   /** Null: nothing for the application, which only has to be past it. */
   readonly message: ReceivedMessage | null;
   readonly info: MessageInfo;
+  /** Listeners got it, and need not get it again. */
+  told?: boolean;
 }
 
 /** A message for the application. */
@@ -70,17 +72,24 @@ export function createInbox(limit: number, events: Emitter, { hold, taken }: Inb
   let reader: Reader | undefined;
   let iterations = 0;
   let held = false;
+  /** Somebody listened when the last message came, or does since. */
+  let listening = false;
   /** Why no more come. */
   let ended: Error | undefined;
   /** The last end that was a normal one. */
   let normal: Error | undefined;
 
-  const isRead = (): boolean => Boolean(reader) || iterations > 0;
+  const isRead = (): unknown => reader || iterations;
 
   function arrive(arrival: Arrival): void {
     const { message, info } = arrival;
-    const told = message !== null && events.emit("message", message, info);
-    if (told && !isRead()) taken(info);
+    // Whoever begins to read in a listener wants what comes next.
+    const wasRead = isRead();
+    if (message !== null) {
+      arrival.told ||= events.emit("message", message, info);
+      listening = arrival.told;
+    }
+    if (arrival.told && !wasRead) taken(info);
     else {
       queue.push(arrival);
       serve();
@@ -101,17 +110,19 @@ export function createInbox(limit: number, events: Emitter, { hold, taken }: Inb
 
   function serve(): void {
     // Not past anything as long as a loop works on the message before it.
-    while (queue[0]?.message === null && (reader || iterations === 0)) {
+    while (queue[0]?.message === null && (reader || !iterations)) {
       taken(queue.shift()?.info ?? {});
     }
     if (reader && (queue.length > 0 || ended)) {
-      const { message = null, info = {} } = queue.shift() ?? {};
-      if (message === null) reader.reject(ended);
-      else reader.resolve({ message, info });
+      const next = queue.shift() as Taking | undefined;
+      if (next) reader.resolve(next);
+      else reader.reject(ended);
       reader = undefined;
     }
-    if (queue.length >= limit !== held) {
-      held = !held;
+    // Where nobody reads but somebody listens, nothing more is queued.
+    const isFull = queue.length >= limit && !(listening && !isRead());
+    if (isFull !== held) {
+      held = isFull;
       hold(held);
     }
   }
@@ -122,6 +133,7 @@ export function createInbox(limit: number, events: Emitter, { hold, taken }: Inb
     },
     arrive,
     listened: () => {
+      listening = true;
       if (isRead()) return;
       const kept = queue;
       queue = [];
@@ -157,6 +169,7 @@ export function createInbox(limit: number, events: Emitter, { hold, taken }: Inb
         return undefined;
       } finally {
         iterations--;
+        serve();
       }
     },
   };

@@ -37,8 +37,8 @@ export interface Positions {
 export function createPositions(from: Readonly<Record<string, string>>): Positions {
   const rooms: Map<string, Place> = new Map();
 
-  function placeOf(room: string): Place {
-    const place = rooms.get(room) ?? { received: null, taken: null, recent: new Set() };
+  function placeOf(room: string, at: string | null = null): Place {
+    const place = rooms.get(room) ?? { received: at, taken: at, recent: new Set() };
     rooms.set(room, place);
     return place;
   }
@@ -51,11 +51,7 @@ export function createPositions(from: Readonly<Record<string, string>>): Positio
     return Object.fromEntries(known.slice(0, limit));
   }
 
-  for (const [room, position] of Object.entries(from)) {
-    const place = placeOf(room);
-    place.received = position;
-    place.taken = position;
-  }
+  for (const [room, position] of Object.entries(from)) placeOf(room, position);
   return {
     taken: () => pick((place) => place.taken),
     resume: () => pick((place) => place.received, MAX_RESUMED_ROOMS),

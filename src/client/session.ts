@@ -13,7 +13,7 @@ export interface Session {
   readonly events: Emitter;
   readonly inbox: Inbox;
   readonly outbox: Outbox;
-  readonly positions: Positions;
+  readonly places: Positions;
   readonly heartbeat: Heartbeat;
   readonly policy: ReconnectPolicy;
   /** A fresh token is wanted. */
@@ -29,7 +29,7 @@ interface Fields {
 
 /** Takes a frame of a server that speaks `roomcast.v1`. Types that are not known are ignored, as the protocol wants. */
 export function takeFrame(received: ReceivedMessage, session: Session): void {
-  const { events, inbox, outbox, positions } = session;
+  const { events, inbox, outbox, places } = session;
   const { frame, bytes } = readFrame(received);
   const { room, id, data } = frame as unknown as Fields;
   /** Null where a message has none. */
@@ -38,7 +38,7 @@ export function takeFrame(received: ReceivedMessage, session: Session): void {
     case "message": {
       const { prev } = frame;
       if (room && id && prev) {
-        const place = positions.received(room, { id, prev });
+        const place = places.received(room, { id, prev });
         if (place === "duplicate") return;
         if (place === "gap") events.emit("gap", { room });
       }
@@ -49,7 +49,7 @@ export function takeFrame(received: ReceivedMessage, session: Session): void {
       inbox.arrive({ message: message(), info: { id: frame.message_id, replay: true } });
       break;
     case "joined": {
-      const outcome = positions.joined(frame);
+      const outcome = places.joined(frame);
       // In the order of the messages: those that came before it have still to be taken.
       if (outcome !== "recovered" && frame.position !== null) {
         inbox.arrive({ message: null, info: { room, id: frame.position } });
@@ -58,10 +58,10 @@ export function takeFrame(received: ReceivedMessage, session: Session): void {
       break;
     }
     case "left":
-      positions.left(room);
+      places.left(room);
       break;
     case "gap":
-      positions.lost(room);
+      places.lost(room);
       events.emit("gap", { room });
       break;
     case "ack":

@@ -68,7 +68,7 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
    * client as `resumeFrom`, that one goes on from here.
    */
   get positions(): Record<string, string> {
-    return this.#parts.positions.taken();
+    return this.#parts.places.taken();
   }
 
   /**
@@ -152,10 +152,10 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
    * @throws ConnectionClosedError (as a rejection) after the final close.
    */
   async recv(options: WaitOptions = {}): Promise<ReceivedMessage> {
-    const { inbox, positions } = this.#parts;
+    const { inbox, places } = this.#parts;
     options.signal?.throwIfAborted();
     const { message, info } = await this.#until(options, inbox.take(), inbox.cancel);
-    positions.took(info);
+    places.took(info);
     return message;
   }
 

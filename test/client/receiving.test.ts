@@ -27,6 +27,65 @@ test.each([Infinity, 2 ** 31])("recv may wait %d ms, longer than any timer", asy
   expect(await receiving).toBe("hi");
 });
 
+test("listeners get everything, also after a loop was left with as much as may wait", async () => {
+  const count = 200;
+  const client = await connected(
+    (socket) => {
+      socket.on("message", () => {
+        for (let i = 0; i < count; i++) socket.send(`${i} ${"x".repeat(10_000)}`);
+      });
+    },
+    { config: { maxQueueSize: 4 } },
+  );
+  const got: number[] = [];
+  client.on("message", (message) => got.push(Number.parseInt(String(message), 10)));
+  const reading = (async () => {
+    for await (const _message of client) {
+      // The one that the loop has, and those that wait.
+      await expect.poll(() => got.length).toBeGreaterThanOrEqual(5);
+      break;
+    }
+  })();
+  await client.send("begin");
+  await reading;
+  // Another listener does not make them come again.
+  client.on("message", () => {});
+  await expect.poll(() => got.length).toBe(count);
+  expect(got).toEqual(Array.from({ length: count }, (_, i) => i));
+});
+
+test("two loops, one after the other, miss nothing beside a listener", async () => {
+  const client = await connected((socket) => {
+    for (const text of ["one", "two", "three"]) socket.send(text);
+  });
+  const read: unknown[] = [];
+  for await (const message of client) {
+    read.push(message);
+    client.on("message", () => {});
+    break;
+  }
+  for await (const message of client) {
+    if (read.push(message) === 3) break;
+  }
+  expect(read).toEqual(["one", "two", "three"]);
+});
+
+test("recv in a listener gets the next message, not the one that the listener has", async () => {
+  const client = await connected((socket) => {
+    socket.on("message", () => {
+      for (const text of ["header", "body"]) socket.send(text);
+    });
+  });
+  const receiving = new Promise((resolve) => {
+    const off = client.on("message", () => {
+      off();
+      resolve(client.recv());
+    });
+  });
+  await client.send("begin");
+  expect(await receiving).toBe("body");
+});
+
 const ODD = '{"toString":1,"valueOf":1}';
 const DEEP = `${"[".repeat(400_000)}${"]".repeat(400_000)}`;
 
