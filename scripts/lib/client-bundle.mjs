@@ -10,7 +10,7 @@ const BUNDLE = "dist/roomcast-client.js";
  * them may also be a name of the API, of a frame, of a browser or of the language.
  */
 export const INTERNAL_NAMES = `
-  afterClose afterFailure answered arrive beat began begin bytes cancel connection emit end ended error event
+  afterClose afterFailure answered arrive beat began begin broken bytes cancel connection emit end ended error event
   events fail final finished firm frame goodbye hasHeaders heard heartbeat held hold inbox info isOnline joined
   left listened listener lost onWake open opened options outbox outgoing ping places policy ponged read received recent
   refresh reject renew reset resolve resume retryAfterMs runtime schedule socket start stop structured

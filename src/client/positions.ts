@@ -6,8 +6,10 @@ const REMEMBERED = 1000;
 
 /** Where one room stands. */
 interface Place {
-  /** What came last; null: the next message begins a new chain. */
+  /** What came last; null: nothing yet. */
   received: string | null;
+  /** The next message begins a new chain. */
+  broken?: boolean;
   /** What the application took last. */
   taken: string | null;
   readonly recent: Set<string>;
@@ -29,7 +31,7 @@ export interface Positions {
   took(info: MessageInfo): void;
   /** "gap": messages before this were lost. Undefined: there was nothing to lose. */
   joined(frame: JoinedFrame): "recovered" | "gap" | undefined;
-  /** The log itself lost messages: what comes next begins a new chain. */
+  /** The log itself lost messages: what comes next begins a new chain. If nothing does, a new connection will tell. */
   lost(room: string): void;
   left(room: string): void;
 }
@@ -57,13 +59,14 @@ export function createPositions(from: Readonly<Record<string, string>>): Positio
     resume: () => pick((place) => place.received, MAX_RESUMED_ROOMS),
     received: (room, { id, prev }) => {
       const place = placeOf(room);
-      const { recent, received } = place;
+      const { recent, received, broken } = place;
       if (recent.has(id)) return "duplicate";
       place.received = id;
+      place.broken = false;
       recent.add(id);
       const [oldest = ""] = recent;
       if (recent.size > REMEMBERED) recent.delete(oldest);
-      return !received || received === prev ? "next" : "gap";
+      return broken || !received || received === prev ? "next" : "gap";
     },
     took: ({ room = "", id }) => {
       const place = rooms.get(room);
@@ -79,7 +82,7 @@ export function createPositions(from: Readonly<Record<string, string>>): Positio
       return recovered === false || missed ? "gap" : undefined;
     },
     lost: (room) => {
-      placeOf(room).received = null;
+      placeOf(room).broken = true;
     },
     left: (room) => void rooms.delete(room),
   };

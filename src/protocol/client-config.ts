@@ -57,7 +57,7 @@ const SETTINGS: Readonly<
 export function resolveClientConfig(options: Partial<ClientConfig> = {}): ClientConfig {
   const settings = Object.entries(SETTINGS).map(([name, [initial, min, max = HOUR, also]]) => {
     const { [name as keyof ClientConfig]: value = initial } = options;
-    const isWithin = Number(value) >= Number(min) && Number(value) <= Number(max);
+    const isWithin = (value as number) >= (min as number) && (value as number) <= (max as number);
     if ((typeof value === typeof initial && isWithin) || value === also) return [name, value];
     throw new RangeError(
       `config.${name} must be a ${typeof initial} from ${min} to ${max}, not ${value}.`,

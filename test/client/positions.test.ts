@@ -44,6 +44,17 @@ test("a room that was not asked for and moved on is a gap, not a silence", () =>
   expect(positions.resume()).toEqual({ moved: "9", same: "1", other: "1" });
 });
 
+test("after a gap a new connection asks where the room stands, as nothing may have come in between", () => {
+  const positions = createPositions({ room: "1" });
+  positions.lost("room");
+  expect(positions.resume()).toEqual({ room: "1" });
+  const joined = { type: "joined", room: "room", position: "9" } as const;
+  expect(positions.joined({ ...joined, recovered: false })).toBe("gap");
+  positions.lost("room");
+  expect(positions.received("room", link(20))).toBe("next");
+  expect(positions.received("room", link(22))).toBe("gap");
+});
+
 test("at most 100 rooms are resumed, and a room may have any name", () => {
   const rooms = Object.fromEntries(
     Array.from({ length: 150 }, (_, i) => [i === 0 ? "__proto__" : `r${i}`, "1"]),

@@ -86,6 +86,33 @@ test("recv in a listener gets the next message, not the one that the listener ha
   expect(await receiving).toBe("body");
 });
 
+test("what is lost after a gap, while the client is away, is a gap too", async () => {
+  const gaps: string[] = [];
+  const server = await startSocketServer((socket, number) => {
+    const say = (frame: object): void => socket.send(JSON.stringify(frame));
+    socket.on("message", (data) => {
+      const { type, rooms = {} } = JSON.parse(String(data));
+      if (type !== "resume") return;
+      // As the protocol has it: whoever asks for nothing has missed nothing.
+      const recovered = "lobby" in rooms ? false : null;
+      say({ type: "joined", room: "lobby", recovered, position: String(number) });
+      if (number > 1) return;
+      say({ type: "gap", room: "lobby" });
+      socket.close(1012);
+    });
+  });
+  onDispose(server.dispose);
+  const client = new WebSocketClient(server.url, {
+    subprotocols: ["roomcast.v1"],
+    config: { reconnectBackoffBaseMs: 0 },
+  });
+  onDispose(() => client.close());
+  client.on("gap", ({ room }) => gaps.push(room));
+  await client.connect();
+  await expect.poll(() => client.positions).toEqual({ lobby: "2" });
+  expect(gaps).toEqual(["lobby", "lobby"]);
+});
+
 const ODD = '{"toString":1,"valueOf":1}';
 const DEEP = `${"[".repeat(400_000)}${"]".repeat(400_000)}`;
 
