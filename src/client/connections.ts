@@ -20,7 +20,7 @@ export async function* connections(
       connected = true;
       yield client;
       // What the loop leaves open is closed, and counts as lost.
-      if (client.isConnected) succession.wait = succession.policy?.afterFailure({});
+      if (client.isConnected) succession.wait = succession.policy?.afterClose(1006, runtime.now());
     } catch (error) {
       if (options.signal?.aborted) return;
       // The first attempt is not repeated, but for a token that has to be renewed.

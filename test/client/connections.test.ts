@@ -2,6 +2,8 @@ import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { expect, test } from "vitest";
 import { type WebSocket, WebSocketServer } from "ws";
+import { connections } from "../../src/client/connections.ts";
+import { nodeRuntime } from "../../src/client/node-runtime.ts";
 import {
   AuthenticationError,
   type BaseClient,
@@ -70,6 +72,20 @@ test("a connection that is open when the loop goes on is closed, and another one
   // Its own close is the end of the loop, and no error.
   expect([count, error]).toEqual([3, null]);
   await expect.poll(() => closes).toEqual([1000, 1000, 3000]);
+});
+
+test("connections that were good are no attempts in a row, though the loop leaves them open", async () => {
+  const url = await startServer(() => {});
+  let now = 0;
+  const runtime = { ...nodeRuntime, now: () => now };
+  let count = 0;
+  for await (const socket of connections(runtime, url, { config: QUICK })) {
+    count++;
+    // Whatever lasts five seconds is good.
+    now += 5000;
+    if (count === 10) await socket.close();
+  }
+  expect(count).toBe(10);
 });
 
 test.each([4403, 4409])("close code %i ends the loop with an error that has it", async (code) => {
