@@ -1,6 +1,5 @@
 export { connect, WebSocketClient } from "./client/browser.ts";
-export type { ClientEvents, CloseEvent, ReconnectingEvent } from "./client/events.ts";
-export type { MessageInfo } from "./client/inbox.ts";
+export type { ClientEvents, CloseEvent, MessageInfo, ReconnectingEvent } from "./client/events.ts";
 export type { WaitOptions, WebSocketClientOptions } from "./client/options.ts";
 export type { ClientState } from "./client/persistent-connection.ts";
 export type { ReceivedMessage } from "./client/runtime.ts";

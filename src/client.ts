@@ -1,5 +1,4 @@
-export type { ClientEvents, CloseEvent, ReconnectingEvent } from "./client/events.ts";
-export type { MessageInfo } from "./client/inbox.ts";
+export type { ClientEvents, CloseEvent, MessageInfo, ReconnectingEvent } from "./client/events.ts";
 export { connect, WebSocketClient } from "./client/node.ts";
 export type { WaitOptions, WebSocketClientOptions } from "./client/options.ts";
 export type { ClientState } from "./client/persistent-connection.ts";

@@ -45,7 +45,7 @@ export function openBrowserSocket(
   const end = (code: number, reason: string): void => {
     if (isOver) return;
     isOver = true;
-    const error = new ConnectionFailedError("No connection; nobody tells why.");
+    const error = new ConnectionFailedError("The connection failed; browsers do not tell why.");
     ended(code, reason, wasOpen ? null : { error });
   };
   socket.binaryType = "arraybuffer";
@@ -66,7 +66,7 @@ export function openBrowserSocket(
     },
     async send(data) {
       // Once it is closing, a browser would drop the message and say nothing.
-      if (socket.readyState !== OPEN) throw new Error("It is closing.");
+      if (socket.readyState !== OPEN) throw new Error("closing");
       socket.send(data);
       while (!isOver && socket.bufferedAmount > HIGH_WATER_BYTES) {
         await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));

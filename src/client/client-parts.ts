@@ -70,15 +70,17 @@ export function assemble(
       outbox.begin();
     },
     opened: (by) => {
-      const reconnected = wasOpen;
-      wasOpen = true;
       socket = by;
-      if (isEnveloped()) tell({ type: "resume", rooms: places.resume() });
-      const byFrame = isEnveloped() ? (t: number) => tell({ type: "ping", t }) : undefined;
-      heartbeat.start(by, by.ping ?? byFrame);
+      let { ping } = by;
+      if (isEnveloped()) {
+        tell({ type: "resume", rooms: places.resume() });
+        ping ??= (t) => tell({ type: "ping", t });
+      }
+      heartbeat.start(by, ping);
       by.hold?.(inbox.held);
       outbox.open(by);
-      events.emit("open", { reconnected });
+      events.emit("open", { reconnected: wasOpen });
+      wasOpen = true;
     },
     received: (message) => {
       if (isEnveloped()) takeFrame(message, session);

@@ -1,4 +1,3 @@
-import type { MessageInfo } from "./inbox.ts";
 import type { ReceivedMessage } from "./runtime.ts";
 
 /** What a client tells, and with what. */
@@ -15,6 +14,16 @@ export interface ClientEvents {
   readonly gap: readonly [event: { readonly room: string }];
   /** Something failed that nobody waits for. */
   readonly error: readonly [error: Error];
+}
+
+/** What `roomcast.v1` says about a message besides its data. */
+export interface MessageInfo {
+  /** The room it was sent to; absent if it was sent to this connection or user. */
+  readonly room?: string | undefined;
+  /** Its position in a durable room. */
+  readonly id?: string | undefined;
+  /** It comes from a replay of the history. */
+  readonly replay?: true;
 }
 
 /** A connection was lost, or could not be made; the next attempt will be made. */
@@ -51,7 +60,7 @@ export function createEmitter(): Emitter {
   const emitter: Emitter = {
     on: (event, listener) => {
       if (typeof listener !== "function") {
-        throw new TypeError(`The listener of ${event} must be a function.`);
+        throw new TypeError(`A listener of ${event} must be a function.`);
       }
       const added = { event, listener };
       listeners.add(added);

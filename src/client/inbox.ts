@@ -1,16 +1,6 @@
 import { WebSocketError } from "../protocol/errors.ts";
-import type { Emitter } from "./events.ts";
+import type { Emitter, MessageInfo } from "./events.ts";
 import type { ReceivedMessage } from "./runtime.ts";
-
-/** What `roomcast.v1` says about a message besides its data. */
-export interface MessageInfo {
-  /** The room it was sent to; absent if it was sent to this connection or user. */
-  readonly room?: string | undefined;
-  /** Its position in a durable room. */
-  readonly id?: string | undefined;
-  /** It comes from a replay of the history. */
-  readonly replay?: true;
-}
 
 /** Something that came, in its place in the order. */
 export interface Arrival {

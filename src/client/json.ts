@@ -25,7 +25,7 @@ export async function parseMessage(
 }
 
 function invalid(why: string, cause?: unknown): WebSocketError {
-  return new WebSocketError(`The message is not as expected. ${why}`, {
+  return new WebSocketError(`The message is not as expected: ${why}`, {
     code: "invalid_message",
     cause,
   });

@@ -1,5 +1,5 @@
 import { type JoinedFrame, type Link, MAX_RESUMED_ROOMS } from "../protocol/roomcast-v1.ts";
-import type { MessageInfo } from "./inbox.ts";
+import type { MessageInfo } from "./events.ts";
 
 /** How many ids of a room are remembered, to recognise what comes again. */
 const REMEMBERED = 1000;
