@@ -27,6 +27,8 @@ const TIMES: Readonly<Record<number, number>> = { 1011: 5, 4008: 1 };
 const LEAST_MS: Readonly<Record<number, number>> = { 1013: 5000, 4008: 15_000, 4429: 10_000 };
 /** A connection that lasted so long was a good one. */
 const STABLE_MS = 5000;
+/** No timer goes further: 24 days. */
+const MAX_DELAY_MS = 2 ** 31 - 1;
 
 /**
  * Decides whether and when to connect again. Counts attempts from the last connection that lasted; randomness and
@@ -102,8 +104,8 @@ export function createReconnectPolicy(
       if (count(code) > (TIMES[code] ?? Infinity)) return undefined;
       const leastMs = LEAST_MS[code] ?? 0;
       // A goodbye is instead of our own delay; one without a delay cannot be a reason to come back ever faster.
-      return goodbye && (goodbye.after_ms > 0 || attempt === 0)
-        ? wait(Math.max(goodbye.after_ms, leastMs))
+      return goodbye && goodbye.after_ms >= Math.min(attempt, 1)
+        ? wait(Math.min(Math.max(goodbye.after_ms, leastMs), MAX_DELAY_MS))
         : backOff(leastMs);
     },
     afterFailure: ({ unauthorized, final, retryAfterMs = 0 }) => {

@@ -77,6 +77,16 @@ test("a goodbye is instead of the client's own delay, and may forbid to come bac
   expect(afterGoodbye(policy(), 1012, { ...goodbye, reconnect: false })).toBeUndefined();
 });
 
+test("a goodbye cannot ask for more than a timer can wait, and what is no number asks for nothing", () => {
+  const goodbye = (after_ms: unknown) => ({ reconnect: true, after_ms: after_ms as number });
+  for (const ms of [2 ** 31, Number.MAX_VALUE, Infinity]) {
+    expect(afterGoodbye(policy(), 1012, goodbye(ms))?.delayMs).toBe(2 ** 31 - 1);
+  }
+  for (const none of [undefined, "soon", Number.NaN, -1]) {
+    expect(afterGoodbye(policy(), 1012, goodbye(none))?.delayMs).toBe(1000);
+  }
+});
+
 test("a server that says goodbye without a delay again and again does not see a client in a loop", () => {
   const subject = policy();
   const now = { reconnect: true, after_ms: 0 };
