@@ -1,8 +1,8 @@
 import { useEffect, useMemo, useState } from "react";
 // By the package's own name, so that the bundler of the application chooses the build for its runtime.
 import {
-  AuthenticationError,
   type ClientState,
+  ConnectionFailedError,
   WebSocketClient,
   type WebSocketClientOptions,
 } from "roomcast/client";
@@ -49,11 +49,14 @@ export function useRoomcast(url: string, options?: WebSocketClientOptions): Room
   const [shown, setShown] = useState<Omit<Roomcast, "client">>({ state: "idle", error: null });
   useEffect(() => {
     let retry: ReturnType<typeof setTimeout> | undefined;
+    let gone = false;
     const show = (error: Error | null): void => setShown({ state: client.state, error });
     const open = (): void => {
       client.connect().catch((error: Error) => {
         show(error);
-        if (!(error instanceof AuthenticationError)) retry = setTimeout(open, FIRST_RETRY_MS);
+        // Not where the client was closed, nor where the credential was refused.
+        const failed = error instanceof ConnectionFailedError;
+        if (failed && !gone) retry = setTimeout(open, FIRST_RETRY_MS);
       });
       show(null);
     };
@@ -69,6 +72,7 @@ export function useRoomcast(url: string, options?: WebSocketClientOptions): Room
     return () => {
       for (const off of offs) off();
       clearTimeout(retry);
+      gone = true;
       leaving.set(
         client,
         setTimeout(() => void client.close()),

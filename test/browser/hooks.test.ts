@@ -1,0 +1,87 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import type { Page } from "playwright-core";
+import { build } from "rolldown";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { startBadServer } from "../support/bad-server.ts";
+import { type Chromium, launchChromium } from "../support/chromium.ts";
+import { useDisposals } from "../support/disposals.ts";
+import { repositoryRoot } from "../support/repository.ts";
+import type { Shown } from "./hooks-page.ts";
+
+const onDispose = useDisposals();
+let chromium: Chromium;
+let script: string;
+
+beforeAll(async () => {
+  chromium = await launchChromium();
+  const bundle = await build({
+    input: join(repositoryRoot, "test/browser/hooks-page.ts"),
+    platform: "browser",
+    write: false,
+  });
+  script = bundle.output[0].code;
+});
+
+afterAll(() => chromium.dispose());
+
+/** A page whose clock stands still until it is told, and how many sockets it has made. */
+async function open(): Promise<{
+  page: Page;
+  sockets(): Promise<number>;
+  show(shown: Shown | null): Promise<void>;
+}> {
+  const server = createServer((request, response) => {
+    const isScript = request.url === "/page.js";
+    response.setHeader("Content-Type", isScript ? "text/javascript" : "text/html");
+    const html =
+      '<!doctype html><title>hooks</title><body></body><script type="module" src="/page.js"></script>';
+    response.end(isScript ? script : html);
+  });
+  onDispose(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const page = await chromium.browser.newPage();
+  onDispose(() => page.close());
+  await page.addInitScript(() => {
+    const page = globalThis as unknown as { sockets: number; WebSocket: typeof WebSocket };
+    page.sockets = 0;
+    page.WebSocket = class extends page.WebSocket {
+      constructor(url: string, protocols: string[]) {
+        super(url, protocols);
+        page.sockets++;
+      }
+    };
+  });
+  await page.clock.install();
+  await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+  await page.waitForFunction(() => "show" in window);
+  await page.clock.pauseAt(Date.now() + 60_000);
+  return {
+    page,
+    sockets: () => page.evaluate(() => (globalThis as unknown as { sockets: number }).sockets),
+    show: (shown) =>
+      page.evaluate(
+        (what) => (window as unknown as { show(what: Shown | null): void }).show(what),
+        shown,
+      ),
+  };
+}
+
+test("a component that goes while its client connects takes the client with it", async () => {
+  const mute = await startBadServer(() => {});
+  onDispose(mute.dispose);
+  const { page, sockets, show } = await open();
+  await show({ url: mute.url, room: "lobby" });
+  await expect.poll(() => mute.requests.length).toBe(1);
+  await show(null);
+  // The client is closed a moment later; a first attempt that failed would be made again after two seconds.
+  await page.clock.runFor(1);
+  await page.clock.runFor(60_000);
+  expect(await sockets()).toBe(1);
+});
