@@ -95,7 +95,11 @@ export function useRoom<T = unknown>(
   const [shown, setShown] = useState<Room<T>>({ messages: [], gaps: 0 });
   useEffect(() => {
     setShown({ messages: [], gaps: 0 });
-    const enter = (): void => void join(client, room);
+    let entered = false;
+    const enter = (): void => {
+      entered = true;
+      join(client, room);
+    };
     const offs = [
       client.on("open", enter),
       client.on("message", (message, info) => {
@@ -112,7 +116,8 @@ export function useRoom<T = unknown>(
     if (client.isConnected) enter();
     return () => {
       for (const off of offs) off();
-      if (client.isConnected) leave(client, room);
+      // Also while it is away: it would resume the room. What cannot be sent has no room to leave.
+      if (entered) Promise.resolve(leave(client, room)).catch(() => {});
     };
   }, [client, room, limit]);
   return shown;

@@ -9,6 +9,7 @@ import { startBadServer } from "../support/bad-server.ts";
 import { type Chromium, launchChromium } from "../support/chromium.ts";
 import { useDisposals } from "../support/disposals.ts";
 import { repositoryRoot } from "../support/repository.ts";
+import { startSocketServer } from "../support/socket-server.ts";
 import type { Shown } from "./hooks-page.ts";
 
 const onDispose = useDisposals();
@@ -84,4 +85,32 @@ test("a component that goes while its client connects takes the client with it",
   await page.clock.runFor(1);
   await page.clock.runFor(60_000);
   expect(await sockets()).toBe(1);
+});
+
+test("a room that is left while the client is away is left when it is back", async () => {
+  const asked: string[][] = [];
+  const server = await startSocketServer((socket) => {
+    const here: string[] = [];
+    asked.push(here);
+    socket.on("message", (bytes) => {
+      const { type, rooms, data } = JSON.parse(String(bytes));
+      if (type === "resume") here.push(`resume ${Object.keys(rooms)}`);
+      if (type !== "message") return;
+      here.push(`${data.type} ${data.room}`);
+      const joined = { type: "joined", room: data.room, recovered: null, position: "1" };
+      if (data.type === "join") socket.send(JSON.stringify(joined));
+      if (data.type === "join" && asked.length === 1) socket.close(4000);
+    });
+  });
+  onDispose(server.dispose);
+  const { page, show } = await open();
+  await show({ url: server.url, room: "lobby" });
+  await page.getByText("reconnecting").waitFor();
+  await show({ url: server.url, room: "kitchen" });
+  await page.clock.runFor(3_600_000);
+  await expect.poll(() => asked[1]).toContain("join kitchen");
+  expect(asked).toEqual([
+    ["resume ", "join lobby"],
+    ["resume lobby", "leave lobby", "join kitchen"],
+  ]);
 });
