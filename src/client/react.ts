@@ -106,7 +106,8 @@ export function useRoom<T = unknown>(
         if (info.room !== room) return;
         setShown(({ messages, gaps }) => {
           const parsed = parse<T>(message);
-          return { messages: [...messages, parsed].slice(-limit), gaps };
+          const latest = [...messages, parsed];
+          return { messages: latest.slice(Math.max(0, latest.length - limit)), gaps };
         });
       }),
       client.on("gap", (event) => {

@@ -114,3 +114,22 @@ test("a room that is left while the client is away is left when it is back", asy
     ["resume lobby", "leave lobby", "join kitchen"],
   ]);
 });
+
+test("as many messages are kept as are wanted, also none", async () => {
+  const server = await startSocketServer((socket) => {
+    for (const data of ["1", "2", "3"]) {
+      socket.send(JSON.stringify({ type: "message", room: "lobby", data }));
+    }
+    // Shows that they have come.
+    socket.send('{"type":"gap","room":"lobby"}');
+  });
+  onDispose(server.dispose);
+  const { page, show } = await open();
+  for (const [limit, kept] of [
+    [2, "2 3"],
+    [0, ""],
+  ] as const) {
+    await show({ url: `${server.url}/?${limit}`, room: "lobby", options: { limit } });
+    await expect.poll(() => page.textContent("body")).toBe(`open: ${kept} (1 gaps)`);
+  }
+});
