@@ -45,7 +45,7 @@ export function openBrowserSocket(
   const end = (code: number, reason: string): void => {
     if (isOver) return;
     isOver = true;
-    const error = new ConnectionFailedError("The connection failed; browsers do not tell why.");
+    const error = new ConnectionFailedError("No connection; browsers do not tell why.");
     ended(code, reason, wasOpen ? null : { error });
   };
   socket.binaryType = "arraybuffer";

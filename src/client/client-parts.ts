@@ -54,9 +54,7 @@ export function assemble(
   });
 
   /** What cannot be sent shows in the end of the connection. */
-  const tell = (frame: object): void => {
-    socket?.send(JSON.stringify(frame)).catch(nothing);
-  };
+  const tell = (frame: object): unknown => socket?.send(JSON.stringify(frame)).catch(nothing);
   const isEnveloped = (): boolean => socket?.protocol === SUBPROTOCOL;
   const refresh = async (): Promise<void> => {
     if (isRenewable) tell({ type: "auth", token: await token() });

@@ -60,7 +60,7 @@ export function createEmitter(): Emitter {
   const emitter: Emitter = {
     on: (event, listener) => {
       if (typeof listener !== "function") {
-        throw new TypeError(`A listener of ${event} must be a function.`);
+        throw new TypeError(`listener must be a function.`);
       }
       const added = { event, listener };
       listeners.add(added);

@@ -197,7 +197,7 @@ export function createPersistentConnection(
       );
       socket = dialed;
     } catch (cause) {
-      const error = new ConnectionFailedError(`No attempt was made: ${cause}`, { cause });
+      const error = new ConnectionFailedError(`No attempt: ${cause}`, { cause });
       if (attempt === current) failed({ error });
     }
   }

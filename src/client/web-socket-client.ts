@@ -236,5 +236,5 @@ function checkUrl(url: string | URL): string {
   const text = String(url);
   if (/^wss?:\/\/[^#]+$/.test(text) && URL.canParse(text)) return text;
   // It may hold a secret, so it is not shown.
-  throw new TypeError("url must be of ws: or wss: without a fragment.");
+  throw new TypeError("url must be ws: or wss: without a fragment.");
 }
