@@ -68,7 +68,8 @@ export function openBrowserSocket(
       // Once it is closing, a browser would drop the message and say nothing.
       if (socket.readyState !== OPEN) throw new Error("closing");
       socket.send(data);
-      while (!isOver && socket.bufferedAmount > HIGH_WATER_BYTES) {
+      while (socket.bufferedAmount > HIGH_WATER_BYTES) {
+        if (isOver) throw new Error("closed");
         await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
       }
     },

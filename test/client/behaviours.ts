@@ -197,6 +197,24 @@ export const behaviours: Readonly<Record<string, (place: Place) => Promise<void>
     await socket.close();
   },
 
+  async "send rejects where the connection was lost before the system took the message"(place) {
+    const { api, url, network } = place;
+    const socket = new api.WebSocketClient(`${url}?user=${newName()}`, {
+      config: { reconnectEnabled: false },
+    });
+    await socket.connect();
+    await network("hold");
+    const sending = Array.from({ length: 30 }, () => socket.send("x".repeat(1_000_000)));
+    const last = rejection(sending.at(-1) ?? Promise.resolve());
+    const settled = Promise.allSettled(sending);
+    const closed = next(socket, "close");
+    await network("cut");
+    await closed;
+    await settled;
+    equal((await last) instanceof api.ConnectionClosedError, true);
+    await network("restore");
+  },
+
   async "a room is resumed after a reconnect: nothing missing, nothing twice, in order"(place) {
     const { api, url } = place;
     const room = `chat:${newName()}`;
