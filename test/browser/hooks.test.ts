@@ -50,14 +50,15 @@ async function open(): Promise<{
   const page = await chromium.browser.newPage();
   onDispose(() => page.close());
   await page.addInitScript(() => {
-    const page = globalThis as unknown as { sockets: number; WebSocket: typeof WebSocket };
-    page.sockets = 0;
-    page.WebSocket = class extends page.WebSocket {
+    const counted = Object.assign(globalThis, { sockets: 0 });
+    const Native = globalThis.WebSocket;
+    const WebSocket = class extends Native {
       constructor(url: string, protocols: string[]) {
         super(url, protocols);
-        page.sockets++;
+        counted.sockets++;
       }
     };
+    Object.assign(globalThis, { WebSocket });
   });
   await page.clock.install();
   await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
