@@ -8,9 +8,9 @@ const CAN_PIN = spawnSync("taskset", ["--version"]).status === 0;
 export class Process {
   readonly #child: ChildProcess;
 
-  constructor(script: string, core: number, args: readonly string[] = []) {
+  constructor(script: string, core: number, flags: readonly string[] = []) {
     const file = fileURLToPath(new URL(script, import.meta.url));
-    const node = [process.execPath, "--import", "tsx", file, ...args];
+    const node = [process.execPath, ...flags, "--import", "tsx", file];
     const [command = "", ...rest] = CAN_PIN ? ["taskset", "-c", String(core), ...node] : node;
     this.#child = spawn(command, rest, { stdio: ["ignore", "inherit", "inherit", "ipc"] });
     this.#child.on("exit", (code) => {
