@@ -15,8 +15,9 @@ export default mergeConfig(
         reporter: ["text"],
         include: [
           "src/auth/**",
-          "src/connections/{client-address,seats}.ts",
-          "src/server/{attach,authentication,handshake,registrar,route,route-path,router,seating,upgrade}.ts",
+          "src/limits/{client-address,seats}.ts",
+          "src/upgrade/{attach,authentication,handshake,route,route-path,router,upgrade}.ts",
+          "src/server/admission.ts",
         ],
         thresholds: { branches: 100, functions: 100, lines: 100, statements: 100 },
       },

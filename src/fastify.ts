@@ -3,4 +3,4 @@ export {
   type RoomcastPluginOptions,
   roomcast as default,
   roomcast,
-} from "./server/fastify-plugin.ts";
+} from "./upgrade/fastify-plugin.ts";

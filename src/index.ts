@@ -41,7 +41,24 @@ export type {
   TaskStore,
   TaskTerms,
 } from "./backplane/task-store.ts";
+export type {
+  Authorize,
+  Connection,
+  ConnectionState,
+  Delivery,
+  IncomingMessage,
+} from "./connection/connection.ts";
 export type { Reservation, UserLimit } from "./connections/reservations.ts";
+export type {
+  History,
+  HistoryMessage,
+  Reading,
+  ReadOptions,
+  ReadResult,
+} from "./durable/history.ts";
+export type { Logger } from "./events/logger.ts";
+export type { Presence } from "./presence/tracker.ts";
+export type { PresenceChange } from "./presence/watch.ts";
 export { CloseCode } from "./protocol/close-codes.ts";
 export { loadConfig, type WebSocketConfig } from "./protocol/config.ts";
 export { EncodedMessage } from "./protocol/encoded-message.ts";
@@ -59,27 +76,16 @@ export {
 export type { Message, Payload } from "./protocol/payload.ts";
 export { EVERYONE, type Link } from "./protocol/roomcast-v1.ts";
 export type { SchemaOutput, StandardSchema } from "./protocol/standard-schema.ts";
-export type { UpgradeServer } from "./server/attach.ts";
+export type { Except } from "./rooms/exclusion.ts";
 export type {
-  Authorize,
-  Connection,
-  ConnectionState,
-  Delivery,
-  IncomingMessage,
-} from "./server/connection.ts";
+  BroadcastOptions,
+  HistoryOptions,
+  RoomOptions,
+  RoomPolicies,
+} from "./rooms/policy.ts";
 export { ConnectionManager } from "./server/connection-manager.ts";
 export type { CloseInfo, ManagerEvents, ManagerStatus } from "./server/events.ts";
-export type { Except } from "./server/exclusion.ts";
-export type { Context, Handler, HandlerFunction, HandlerObject } from "./server/handler.ts";
-export type {
-  History,
-  HistoryMessage,
-  Reading,
-  ReadOptions,
-  ReadResult,
-} from "./server/history.ts";
 export type { Limits } from "./server/limits.ts";
-export type { Logger } from "./server/logger.ts";
 export type {
   CloseOptions,
   ConnectionManagerOptions,
@@ -89,18 +95,7 @@ export type {
   SendOptions,
   Target,
   Topic,
-} from "./server/manager-options.ts";
-export type { Presence } from "./server/presence.ts";
-export type { PresenceChange } from "./server/presence-watch.ts";
-export type {
-  BroadcastOptions,
-  HistoryOptions,
-  RoomOptions,
-  RoomPolicies,
-} from "./server/room-policy.ts";
-export type { RouteOptions } from "./server/route.ts";
-export type { Params } from "./server/route-path.ts";
-export { WebSocketRouter, type WebSocketRouterOptions } from "./server/router.ts";
+} from "./server/options.ts";
 export type { StopOptions } from "./server/shutdown.ts";
 export type { ProcessOptions, TaskQueueOptions } from "./tasks/queue-options.ts";
 export type { TaskCounters, TaskEvent, TaskQueueEvents } from "./tasks/task-events.ts";
@@ -111,3 +106,8 @@ export {
   TaskQueue,
   type TaskQueueStats,
 } from "./tasks/task-queue.ts";
+export type { UpgradeServer } from "./upgrade/attach.ts";
+export type { Context, Handler, HandlerFunction, HandlerObject } from "./upgrade/handler.ts";
+export type { RouteOptions } from "./upgrade/route.ts";
+export type { Params } from "./upgrade/route-path.ts";
+export { WebSocketRouter, type WebSocketRouterOptions } from "./upgrade/router.ts";

@@ -8,7 +8,7 @@ const LAYERS: Record<string, number> = {
   "src/fanout": 1,
   "src/connections": 1,
   "src/history": 1,
-  "src/presence": 1,
+  "src/limits": 1,
   "src/events": 1,
   "src/backplane": 2,
   "src/auth/authenticator.ts": 2,
@@ -17,13 +17,22 @@ const LAYERS: Record<string, number> = {
   "src/auth": 3,
   "src/testing": 3,
   "src/tasks": 4,
+  "src/connection": 4,
+  "src/presence": 4,
+  "src/v1": 4,
+  "src/durable": 4,
+  "src/rooms": 4,
   "src/server": 4,
+  "src/upgrade": 4,
   "src/client": 4,
   "src/cli": 5,
   src: 6,
 };
 
 const imports = readImports(dirname(import.meta.dirname));
+
+/** The parts of the server, which may still import each other. */
+const SERVER = ["connection", "presence", "v1", "durable", "rooms", "server", "upgrade"];
 
 /** The entry of LAYERS that a file belongs to. */
 function groupOf(file: string): string {
@@ -47,6 +56,8 @@ test("imports point only to a lower layer, or stay in their own folder", () => {
   const wrong: string[] = [];
   for (const [file, targets] of imports) {
     for (const { target } of targets) {
+      const parts = [file, target].map((path) => path.split("/")[1] ?? "");
+      if (parts.every((part) => SERVER.includes(part))) continue;
       if (groupOf(file) === groupOf(target) || layerOf(target) < layerOf(file)) continue;
       wrong.push(`${file} (${layerOf(file)}) imports ${target} (${layerOf(target)})`);
     }

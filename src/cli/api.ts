@@ -1,9 +1,9 @@
 import type { IncomingMessage } from "node:http";
+import type { Delivery } from "../connection/connection.ts";
 import { CloseCode } from "../protocol/close-codes.ts";
 import { isName } from "../protocol/names.ts";
-import type { Delivery } from "../server/connection.ts";
 import type { ConnectionManager } from "../server/connection-manager.ts";
-import { RoutePath } from "../server/route-path.ts";
+import { RoutePath } from "../upgrade/route-path.ts";
 import { type ApiMessage, readApiMessage } from "./api-message.ts";
 import { toJson } from "./history-json.ts";
 import { HttpError } from "./http-error.ts";

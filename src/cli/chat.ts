@@ -1,9 +1,9 @@
+import type { Connection } from "../connection/connection.ts";
+import { JsonGate } from "../connection/json-gate.ts";
 import { BackplaneUnavailableError } from "../protocol/errors.ts";
 import { quote } from "../protocol/names.ts";
-import type { Connection } from "../server/connection.ts";
 import type { ConnectionManager } from "../server/connection-manager.ts";
-import type { HandlerObject } from "../server/handler.ts";
-import { JsonGate } from "../server/json-gate.ts";
+import type { HandlerObject } from "../upgrade/handler.ts";
 import { type ChatMessage, type HistoryRequest, readChatMessage } from "./chat-messages.ts";
 import { toJson } from "./history-json.ts";
 

@@ -1,5 +1,5 @@
+import type { ReadResult } from "../durable/history.ts";
 import { parsed } from "../protocol/envelope.ts";
-import type { ReadResult } from "../server/history.ts";
 
 /** A page of history as JSON: `data` is what clients were sent, parsed where it was JSON. */
 export function toJson({ messages, next }: ReadResult): {

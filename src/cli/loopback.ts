@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { isIP } from "node:net";
-import { isForeignOrigin } from "../server/handshake.ts";
+import { isForeignOrigin } from "../upgrade/handshake.ts";
 
 /** What proxies write: a request that has any of these comes from somewhere else. */
 const PROXY_HEADERS = ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"];

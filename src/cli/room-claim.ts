@@ -1,5 +1,5 @@
+import type { Authorize } from "../connection/connection.ts";
 import { fitsPattern } from "../protocol/pattern.ts";
-import type { Authorize } from "../server/connection.ts";
 
 /**
  * A token may limit the rooms its holder can join: its claim `rooms` lists patterns such as `chat:*`. A

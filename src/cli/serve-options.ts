@@ -1,4 +1,4 @@
-import { trustedHops } from "../connections/client-address.ts";
+import { trustedHops } from "../limits/client-address.ts";
 import { loadConfig, type WebSocketConfig } from "../protocol/config.ts";
 import { ConfigurationError } from "../protocol/errors.ts";
 import { quote } from "../protocol/names.ts";

@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { pino } from "pino";
 import { ConfigurationError } from "../protocol/errors.ts";
 import { ConnectionManager } from "../server/connection-manager.ts";
-import { WebSocketRouter } from "../server/router.ts";
+import { WebSocketRouter } from "../upgrade/router.ts";
 import { backplaneFor } from "./backplane.ts";
 import { chatHandler } from "./chat.ts";
 import { makeHttpHandler } from "./http.ts";

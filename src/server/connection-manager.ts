@@ -2,21 +2,26 @@ import { setTimeout as wait } from "node:timers/promises";
 import type { WebSocket } from "ws";
 import { memoryBackplane } from "../backplane/memory/memory-backplane.ts";
 import type { Transition } from "../backplane/presence-store.ts";
+import type { Connection, Delivery, IncomingMessage } from "../connection/connection.ts";
+import { makeInstanceId } from "../connection/connection-id.ts";
+import { Deadlines } from "../connection/deadlines.ts";
+import { Heartbeat } from "../connection/heartbeat.ts";
+import type { ServerConnection } from "../connection/server-connection.ts";
+import { type History, HistoryReader } from "../durable/history.ts";
 import { Listeners } from "../events/listeners.ts";
+import { type Logger, SILENT } from "../events/logger.ts";
+import type { Presence } from "../presence/tracker.ts";
 import { CloseCode, checkClose } from "../protocol/close-codes.ts";
 import { resolveConfig, type WebSocketConfig } from "../protocol/config.ts";
 import { BackplaneUnavailableError } from "../protocol/errors.ts";
 import { checkName } from "../protocol/names.ts";
 import type { Message } from "../protocol/payload.ts";
-import type { Connection, Delivery, IncomingMessage } from "./connection.ts";
-import { makeInstanceId } from "./connection-id.ts";
-import { Deadlines } from "./deadlines.ts";
+import { RoomPolicy } from "../rooms/policy.ts";
+import { Registrar } from "./admission.ts";
 import type { ManagerEvents, ManagerStatus } from "./events.ts";
-import { Heartbeat } from "./heartbeat.ts";
-import { type History, HistoryReader } from "./history.ts";
+import { LocalInstance } from "./instance.ts";
 import { type Limits, resolveLimits } from "./limits.ts";
-import { LocalInstance } from "./local-instance.ts";
-import { type Logger, SILENT } from "./logger.ts";
+import { Messenger } from "./messenger.ts";
 import type {
   CloseOptions,
   ConnectionManagerOptions,
@@ -26,12 +31,7 @@ import type {
   SendOptions,
   Target,
   Topic,
-} from "./manager-options.ts";
-import { Messenger } from "./messenger.ts";
-import type { Presence } from "./presence.ts";
-import { Registrar } from "./registrar.ts";
-import { RoomPolicy } from "./room-policy.ts";
-import type { ServerConnection } from "./server-connection.ts";
+} from "./options.ts";
 import { before, closeAll, type Goodbye, resolveGoodbye, type StopOptions } from "./shutdown.ts";
 
 /** How long a user who dropped stays online, in milliseconds. */

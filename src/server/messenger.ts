@@ -1,13 +1,13 @@
 import type { MessagePacket } from "../backplane/broker.ts";
 import type { LogName } from "../backplane/history-store.ts";
+import type { Delivery } from "../connection/connection.ts";
 import { EncodedMessage } from "../protocol/encoded-message.ts";
 import { checkName } from "../protocol/names.ts";
 import type { Message } from "../protocol/payload.ts";
-import type { Delivery } from "./connection.ts";
-import { toExclusion } from "./exclusion.ts";
-import type { LocalInstance } from "./local-instance.ts";
-import type { DurableSendOptions, SendOptions } from "./manager-options.ts";
-import type { RoomPolicy, RoomRules } from "./room-policy.ts";
+import { toExclusion } from "../rooms/exclusion.ts";
+import type { RoomPolicy, RoomRules } from "../rooms/policy.ts";
+import type { LocalInstance } from "./instance.ts";
+import type { DurableSendOptions, SendOptions } from "./options.ts";
 
 /**
  * Sends: checks and encodes a message once, decides whether it is stored, and hands it to the instance.

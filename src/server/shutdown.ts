@@ -1,8 +1,8 @@
 import { setTimeout as wait } from "node:timers/promises";
+import type { ServerConnection } from "../connection/server-connection.ts";
 import { CloseCode, checkClose } from "../protocol/close-codes.ts";
 import { EncodedMessage } from "../protocol/encoded-message.ts";
 import type { Message } from "../protocol/payload.ts";
-import type { ServerConnection } from "./server-connection.ts";
 
 /** How to leave. */
 export interface StopOptions {

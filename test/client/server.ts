@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { WebSocketServer } from "ws";
-import type { Connection } from "../../src/server/connection.ts";
+import type { Connection } from "../../src/connection/connection.ts";
 import { freePort } from "../support/free-port.ts";
 import { startManager } from "../support/manager-server.ts";
 import { startTcpProxy } from "../support/tcp-proxy.ts";

@@ -3,7 +3,7 @@ import { afterEach, expect, test } from "vitest";
 import { keySlot } from "../../src/backplane/redis/key-slot.ts";
 import { Keys } from "../../src/backplane/redis/keys.ts";
 import { redisBackplane } from "../../src/backplane/redis/redis-backplane.ts";
-import type { Delivery } from "../../src/server/connection.ts";
+import type { Delivery } from "../../src/connection/connection.ts";
 import type { Client } from "../support/client.ts";
 import { useDisposals } from "../support/disposals.ts";
 import { type ManagerServer, startManager } from "../support/manager-server.ts";

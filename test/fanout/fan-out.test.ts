@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { DenseSet } from "../../src/connections/dense-set.ts";
 import { FanOut, type Forms, type Turn } from "../../src/fanout/fan-out.ts";
 import { Outbox } from "../../src/fanout/outbox.ts";
 import { cutHoles, type Hole, type Sequence } from "../../src/fanout/sequence.ts";
 import { Frame } from "../../src/protocol/frame.ts";
+import { DenseSet } from "../../src/rooms/dense-set.ts";
 
 /** Keeps what it would have written. */
 class RecordingOutbox extends Outbox {

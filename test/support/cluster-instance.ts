@@ -4,7 +4,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { redisBackplane } from "../../src/backplane/redis/redis-backplane.ts";
 import { ConnectionManager } from "../../src/server/connection-manager.ts";
-import { WebSocketRouter } from "../../src/server/router.ts";
+import { WebSocketRouter } from "../../src/upgrade/router.ts";
 
 const [url = "", instanceId = "", leaseMs = ""] = process.argv.slice(2);
 const manager = new ConnectionManager({

@@ -1,10 +1,10 @@
 import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { Connection } from "../../src/server/connection.ts";
+import type { Connection } from "../../src/connection/connection.ts";
 import { ConnectionManager } from "../../src/server/connection-manager.ts";
-import type { ConnectionManagerOptions } from "../../src/server/manager-options.ts";
-import { WebSocketRouter, type WebSocketRouterOptions } from "../../src/server/router.ts";
+import type { ConnectionManagerOptions } from "../../src/server/options.ts";
+import { WebSocketRouter, type WebSocketRouterOptions } from "../../src/upgrade/router.ts";
 import { Client } from "./client.ts";
 
 export interface ManagerServer {

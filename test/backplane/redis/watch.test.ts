@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import type { Attachment } from "../../../src/backplane/backplane.ts";
 import { Changes } from "../../../src/backplane/redis/changes.ts";
 import { redisBackplane } from "../../../src/backplane/redis/redis-backplane.ts";
-import { type PresenceChange, PresenceWatch } from "../../../src/server/presence-watch.ts";
+import { type PresenceChange, PresenceWatch } from "../../../src/presence/watch.ts";
 import { useDisposals } from "../../support/disposals.ts";
 import { Recorder } from "../../support/recorder.ts";
 import { type RedisServer, startRedisServer } from "../../support/redis-server.ts";

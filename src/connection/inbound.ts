@@ -1,0 +1,160 @@
+import { MessageRate } from "../limits/message-rate.ts";
+import { CloseCode } from "../protocol/close-codes.ts";
+import type { ErrorFrame } from "../protocol/roomcast-v1.ts";
+import type { StandardSchema } from "../protocol/standard-schema.ts";
+import type { Session } from "../v1/session.ts";
+import { type Flow, Inbox } from "./inbox.ts";
+import { type Answerer, JsonGate } from "./json-gate.ts";
+import type { Receipt } from "./receipt.ts";
+import { type DecoderTarget, SchemaDecoder } from "./schema-decoder.ts";
+
+/** Whom messages come from; a connection is such. None of these may throw. */
+export interface Sender extends Answerer {
+  endFirmly(code: number, reason: string): void;
+  report(error: unknown, stage: string): void;
+}
+
+export interface InboundLimits {
+  readonly maxQueueSize: number;
+  readonly messagesPerSecond: number | null;
+  readonly messageBurst: number;
+}
+
+const RATE_LIMITED: ErrorFrame = {
+  type: "error",
+  code: "rate_limited",
+  message: "You are sending too fast: messages are being dropped.",
+};
+const NOT_CHECKED = {
+  code: "internal_error",
+  message: "The message could not be checked.",
+};
+
+/**
+ * What one client sends, on its way to whoever reads it: counted, made into what the schema of the
+ * route says, and kept until it is taken.
+ */
+export class Inbound implements Flow, DecoderTarget {
+  readonly inbox: Inbox<unknown>;
+  readonly #from: Sender;
+  readonly #flow: Flow;
+  readonly #rate: MessageRate | null;
+  readonly #decoder: SchemaDecoder | null;
+  #gate: JsonGate | null = null;
+  /** Opens the frames of a client that speaks `roomcast.v1`. */
+  session: Session | null = null;
+  /** For how many reasons the client is held up. */
+  #holds = 0;
+
+  constructor(from: Sender, flow: Flow, limits: InboundLimits, schema: StandardSchema | null) {
+    this.#from = from;
+    this.#flow = flow;
+    this.inbox = new Inbox(limits.maxQueueSize, this);
+    const { messagesPerSecond, messageBurst } = limits;
+    this.#rate =
+      messagesPerSecond === null
+        ? null
+        : new MessageRate(messagesPerSecond, messageBurst, Date.now());
+    this.#decoder = schema === null ? null : new SchemaDecoder(schema, this.gate, this, this);
+  }
+
+  /** Parses what the client sends and answers what is wrong with it. */
+  get gate(): JsonGate {
+    this.#gate ??= new JsonGate(this.#from);
+    return this.#gate;
+  }
+
+  /** Whether the client is held up. */
+  get paused(): boolean {
+    return this.#holds > 0;
+  }
+
+  /** Takes a message that came at `now`, in milliseconds since the epoch. */
+  receive(data: Buffer, binary: boolean, now: number): void {
+    if (this.#rate !== null && !this.#isInTime(this.#rate, now)) return;
+    if (this.session !== null) this.session.receive(data, binary);
+    else this.accept(binary ? data : data.toString(), null);
+  }
+
+  /** Takes what the client sent, out of its frame. */
+  accept(message: string | Buffer, receipt: Receipt | null): void {
+    if (this.#decoder === null) this.inbox.push(message, receipt);
+    else if (typeof message === "string") this.#decoder.decode(message, receipt);
+    else this.#from.endFirmly(CloseCode.unsupportedData, "text only");
+  }
+
+  /** The messages as JSON; those that do not parse or fit are skipped. */
+  async *json(schema?: StandardSchema): AsyncGenerator<unknown, undefined> {
+    for await (const { message, receipt } of this.inbox.receive()) {
+      const raw = isRaw(message) && this.#decoder === null;
+      const parsed = raw
+        ? this.gate.parse(message, receipt)
+        : { ok: true as const, value: message };
+      if (!parsed.ok) continue;
+      const passed =
+        schema === undefined ? parsed : await this.gate.check(parsed.value, schema, receipt);
+      if (passed === null) continue;
+      if (schema === undefined) this.gate.accept();
+      try {
+        yield passed.value;
+      } finally {
+        receipt?.done(undefined);
+      }
+    }
+  }
+
+  /** No more messages come. */
+  end(): void {
+    this.#whenAllIsIn(() => this.inbox.end());
+  }
+
+  /** Calls `callback` when the consumer is done with every message that has come. */
+  whenIdle(callback: () => void): void {
+    this.#whenAllIsIn(() => this.inbox.whenIdle(callback));
+  }
+
+  /** Calls `callback` when every message that has come is in the inbox. */
+  #whenAllIsIn(callback: () => void): void {
+    const decoded = (): void => {
+      if (this.#decoder === null) callback();
+      else this.#decoder.whenIdle(callback);
+    };
+    if (this.session === null) decoded();
+    else this.session.whenIdle(decoded);
+  }
+
+  /** See `Flow`. */
+  pause(): void {
+    this.#holds++;
+    if (this.#holds === 1) this.#flow.pause();
+  }
+
+  /** See `Flow`. */
+  resume(): void {
+    this.#holds--;
+    if (this.#holds === 0) this.#flow.resume();
+  }
+
+  /** See `DecoderTarget`. */
+  take(message: unknown, receipt: Receipt | null): void {
+    this.inbox.push(message, receipt);
+  }
+
+  /** See `DecoderTarget`. */
+  failed(error: unknown, receipt: Receipt | null): void {
+    this.#from.report(error, "schema");
+    if (receipt === null) this.#from.tell({ type: "error", ...NOT_CHECKED });
+    else receipt.failed(NOT_CHECKED.code, NOT_CHECKED.message);
+  }
+
+  #isInTime(rate: MessageRate, now: number): boolean {
+    const verdict = rate.judge(now);
+    if (verdict === "warn") this.#from.tell(RATE_LIMITED);
+    else if (verdict === "flood") this.#from.endFirmly(CloseCode.flood, "too many messages");
+    return verdict === "pass";
+  }
+}
+
+function isRaw(message: unknown): message is string | Uint8Array {
+  return typeof message === "string" || message instanceof Uint8Array;
+}

@@ -1,0 +1,140 @@
+import type { HistoryEntry, LogName } from "../backplane/history-store.ts";
+import type { Connection } from "../connection/connection.ts";
+import type { ServerConnection } from "../connection/server-connection.ts";
+import { EncodedMessage } from "../protocol/encoded-message.ts";
+import { replayed } from "../protocol/envelope.ts";
+import { checkName } from "../protocol/names.ts";
+import { BEGINNING, EVERYONE } from "../protocol/roomcast-v1.ts";
+import { checkSetting, wholeNumber } from "../protocol/setting.ts";
+import { logOf } from "../rooms/policy.ts";
+import type { LocalInstance } from "../server/instance.ts";
+import { isExcepted } from "./resume.ts";
+
+/**
+ * The logs of durable rooms; that of messages to everyone is called `EVERYONE`. Every method rejects with a
+ * TypeError or RangeError for a name, position or limit that is not valid, and with
+ * `BackplaneUnavailableError` while the backplane is away.
+ */
+export interface History {
+  /**
+   * The messages of a room after the position `since` (which is not among them), oldest first. Awaited: one
+   * page, at most `limit` (default 100), and `next`, where to read on, if there are more. Iterated: all of
+   * them, a page at a time.
+   */
+  read(room: string, options?: ReadOptions): Reading;
+
+  /**
+   * Sends a connection of this instance the messages of a room after `since` (default: from the beginning), at
+   * most `limit` (default: all), at the pace its reader takes them: each as
+   * `{"type":"replay","message_id":…,"data":…}`, a binary one as a binary frame with that as its header.
+   * Resolves to how many were sent.
+   */
+  replay(connection: Connection<unknown>, room: string, options?: ReadOptions): Promise<number>;
+
+  /** How often members of this instance had to be told that messages were lost for good. */
+  readonly gaps: number;
+
+  /** How often clients of this instance that resumed a room got everything, and how often not. */
+  readonly resumes: { readonly recovered: number; readonly lost: number };
+}
+
+/** One page when awaited, everything when iterated. */
+export interface Reading extends Promise<ReadResult>, AsyncIterable<HistoryMessage> {}
+
+export interface ReadOptions {
+  readonly since?: string;
+  readonly limit?: number;
+}
+
+export interface ReadResult {
+  readonly messages: readonly HistoryMessage[];
+  readonly next?: string;
+}
+
+export interface HistoryMessage {
+  readonly id: string;
+  readonly prev: string;
+  /** What clients were sent: text as a string, binary as bytes. */
+  readonly data: string | Uint8Array;
+}
+
+const LIMIT = wholeNumber("", 100, 1, 10_000);
+
+export class HistoryReader implements History {
+  readonly #instance: LocalInstance;
+
+  constructor(instance: LocalInstance) {
+    this.#instance = instance;
+  }
+
+  get gaps(): number {
+    return this.#instance.feeds.gaps;
+  }
+
+  get resumes(): { readonly recovered: number; readonly lost: number } {
+    return { ...this.#instance.resumer.outcomes };
+  }
+
+  read(room: string, options: ReadOptions = {}): Reading {
+    const first = this.#page(room, options);
+    return Object.assign(first, { [Symbol.asyncIterator]: () => this.#all(first, room, options) });
+  }
+
+  async replay(
+    connection: Connection<unknown>,
+    room: string,
+    { since = BEGINNING, limit = Number.POSITIVE_INFINITY }: ReadOptions = {},
+  ): Promise<number> {
+    const to = this.#instance.registry.get(connection.id);
+    if (to === undefined) throw new RangeError("The connection is not one of this instance.");
+    const log = checkLog(room);
+    let sent = 0;
+    for (let from: string | undefined = since; from !== undefined && sent < limit; ) {
+      const atMost = Math.min(limit - sent, LIMIT.default);
+      const page = await this.#instance.readHistory(log, from, atMost);
+      sent += this.#send(to, page.entries);
+      await to.drained();
+      if (to.state !== "open") break;
+      from = page.next;
+    }
+    return sent;
+  }
+
+  #send(to: ServerConnection, entries: readonly HistoryEntry[]): number {
+    let sent = 0;
+    for (const { id, message, except } of entries) {
+      if (isExcepted(to, except)) continue;
+      to.grant(message.data.length);
+      this.#instance.deliverFrame(to, new EncodedMessage(replayed(message, id)).plain);
+      sent++;
+    }
+    return sent;
+  }
+
+  async #page(room: string, { since = BEGINNING, limit }: ReadOptions): Promise<ReadResult> {
+    const atMost = checkSetting("limit", limit, LIMIT);
+    const page = await this.#instance.readHistory(checkLog(room), since, atMost);
+    const messages = page.entries.map(toMessage);
+    return page.next === undefined ? { messages } : { messages, next: page.next };
+  }
+
+  async *#all(
+    first: Promise<ReadResult>,
+    room: string,
+    options: ReadOptions,
+  ): AsyncGenerator<HistoryMessage, undefined> {
+    for (let page = await first; ; ) {
+      yield* page.messages;
+      if (page.next === undefined) return;
+      page = await this.#page(room, { ...options, since: page.next });
+    }
+  }
+}
+
+function checkLog(room: string): LogName {
+  return logOf(room === EVERYONE ? room : checkName("room", room));
+}
+
+function toMessage({ id, prev, message }: HistoryEntry): HistoryMessage {
+  return { id, prev, data: message.binary ? message.data : message.data.toString() };
+}

@@ -1,0 +1,274 @@
+import type {
+  PresenceEntry,
+  PresenceStore,
+  Transition,
+  UserPresence,
+} from "../backplane/presence-store.ts";
+import { checkName } from "../protocol/names.ts";
+import { LocalPresence } from "./local-presence.ts";
+import { UserRooms } from "./user-rooms.ts";
+import { type PresenceChange, PresenceWatch } from "./watch.ts";
+
+/** Who is where in the whole cluster. Long lists are async iterators. */
+export interface Presence {
+  isOnline(user: string): Promise<boolean>;
+  get(user: string): Promise<UserPresence>;
+  online(): AsyncIterable<string>;
+  roomUsers(room: string): AsyncIterable<string>;
+  roomUserCount(room: string): Promise<number>;
+  userRooms(user: string): AsyncIterable<string>;
+  /**
+   * Who is in the room, or without one, who is online: first a snapshot, then each change, whoever made it.
+   * A reader that falls behind is told what is true by then, not every step. While the backplane is away it
+   * stands still; afterwards it tells what happened meanwhile. Ends with the manager.
+   */
+  watch(room?: string): AsyncIterableIterator<PresenceChange>;
+}
+
+/** Who is told what the tracker finds out. None of these may throw. */
+export interface PresenceObserver {
+  /** The cluster changed, and this instance made it so. */
+  raise(transition: Transition): void;
+  /** The user is in a room as a user, and so are all connections of theirs here. */
+  joinedAsUser(user: string, room: string): void;
+  /** This instance vouches for the user no longer. */
+  gone(user: string): void;
+  report(error: unknown): void;
+}
+
+/** A write that is under way. */
+interface Write {
+  readonly place: string;
+  readonly user: string;
+  readonly done: Promise<void>;
+}
+
+/** The place that stands for being online; no room has an empty name. */
+const ONLINE = "";
+
+/**
+ * Tells the cluster when this instance gains its first or loses its last connection of a user, in a room
+ * or at all, and raises the transitions that makes. What happens before `start` is told then.
+ */
+export class PresenceTracker implements Presence {
+  readonly #store: PresenceStore;
+  readonly #local: LocalPresence;
+  readonly #observer: PresenceObserver;
+  /** For each user this instance vouches for: what the cluster is told of them. */
+  readonly #entries: Map<string, PresenceEntry> = new Map();
+  /** For each of them: the rooms they are in as a user. */
+  readonly #asUser: Map<string, UserRooms> = new Map();
+  /** The last write about a user in a place, so that each waits for the one before it. */
+  readonly #writes: Map<string, Write> = new Map();
+  readonly #watches: Set<PresenceWatch> = new Set();
+  #graceTimer: NodeJS.Timeout | null = null;
+  #started = false;
+
+  constructor(store: PresenceStore, graceMs: number, observer: PresenceObserver) {
+    this.#store = store;
+    this.#local = new LocalPresence(graceMs);
+    this.#observer = observer;
+  }
+
+  async start(): Promise<void> {
+    this.#started = true;
+    const told = [...this.#local.entries()].map(({ place, user }) => this.#tell(place, user, true));
+    await Promise.all(told);
+  }
+
+  async stop(): Promise<void> {
+    if (this.#graceTimer !== null) clearTimeout(this.#graceTimer);
+    this.#graceTimer = null;
+    for (const watch of this.#watches) watch.end();
+    await this.#settled(undefined);
+    this.#started = false;
+    this.#local.clear();
+    this.#entries.clear();
+    this.#asUser.clear();
+    for (const transition of await this.#store.withdraw()) this.#observer.raise(transition);
+  }
+
+  /** A connection of the user was made. The cluster is told after `ready`; resolves when it knows. */
+  async connected(user: string, entry: PresenceEntry, ready: Promise<void>): Promise<void> {
+    if (!this.#entries.has(user)) this.#entries.set(user, entry);
+    if (this.#local.add(ONLINE, user) === "came") await this.#tell(ONLINE, user, true, ready);
+    else await ready;
+  }
+
+  /** A connection of the user ended: on purpose, or `dropped` and perhaps about to return. */
+  async disconnected(user: string, dropped: boolean): Promise<void> {
+    await this.#remove(ONLINE, user, dropped);
+  }
+
+  /** A connection of the user joined the room. The cluster is told after `ready`. */
+  async joined(room: string, user: string, ready: Promise<void>): Promise<void> {
+    if (this.#local.add(room, user) === "came") await this.#tell(room, user, true, ready);
+    else await ready;
+  }
+
+  async left(room: string, user: string, dropped: boolean): Promise<void> {
+    await this.#remove(room, user, dropped);
+  }
+
+  /** Gives a user who dropped no more time to return. */
+  async release(user: string): Promise<void> {
+    const places = this.#local.heldBy(user).filter((place) => this.#local.forget(place, user));
+    await Promise.all(places.map((place) => this.#tell(place, user, false)));
+  }
+
+  /** The rooms the user is in as a user, as far as this instance knows. */
+  roomsAsUser(user: string): Iterable<string> {
+    return this.#asUser.get(user)?.rooms ?? [];
+  }
+
+  /**
+   * Takes note that the user is in a room as a user, or no more. Whether that holds: a later change, or the
+   * end of the user here, makes it void.
+   */
+  noteAsUser(user: string, room: string, joined: boolean, version: number): boolean {
+    if (!this.#entries.has(user)) return false;
+    const rooms = this.#asUser.get(user) ?? new UserRooms();
+    this.#asUser.set(user, rooms);
+    return rooms.note(room, joined, version);
+  }
+
+  async isOnline(user: string): Promise<boolean> {
+    await this.#settled(ONLINE, user);
+    return this.#store.isOnline(user);
+  }
+
+  async get(user: string): Promise<UserPresence> {
+    await this.#settled(ONLINE, user);
+    return this.#store.get(user);
+  }
+
+  async *online(): AsyncGenerator<string> {
+    await this.#settled(ONLINE);
+    yield* this.#store.onlineUsers();
+  }
+
+  async onlineCount(): Promise<number> {
+    await this.#settled(ONLINE);
+    return this.#store.onlineCount();
+  }
+
+  async *roomUsers(room: string): AsyncGenerator<string> {
+    await this.#settled(room);
+    yield* this.#store.roomUsers(room);
+  }
+
+  async roomUserCount(room: string): Promise<number> {
+    await this.#settled(room);
+    return this.#store.roomUserCount(room);
+  }
+
+  async *userRooms(user: string): AsyncGenerator<string> {
+    await this.#settled(undefined, user);
+    yield* this.#store.userRooms(user);
+  }
+
+  async *watch(room?: string): AsyncGenerator<PresenceChange> {
+    if (room !== undefined) checkName("room", room);
+    const watch = new PresenceWatch(room, () =>
+      room === undefined ? this.online() : this.roomUsers(room),
+    );
+    this.#watches.add(watch);
+    let end = (): void => {};
+    try {
+      end = await this.#store.watch(room, watch);
+      watch.missed();
+      for (let next = await watch.next(); next !== null; next = await watch.next()) yield next;
+    } finally {
+      watch.end();
+      end();
+      this.#watches.delete(watch);
+    }
+  }
+
+  /** Waits for writes that are under way, so that this instance reads what it has written. */
+  async #settled(place: string | undefined, user?: string): Promise<void> {
+    const pending: Promise<void>[] = [];
+    for (const write of this.#writes.values()) {
+      const concerns =
+        (place === undefined || write.place === place) &&
+        (user === undefined || write.user === user);
+      if (concerns) pending.push(write.done);
+    }
+    if (pending.length > 0) await Promise.all(pending);
+  }
+
+  async #remove(place: string, user: string, dropped: boolean): Promise<void> {
+    const change = this.#local.remove(place, user, dropped, performance.now());
+    this.#watchGrace();
+    if (change === "went") await this.#tell(place, user, false);
+  }
+
+  /** Tells the cluster that a user came to a place or went, after everything told of them there before. */
+  #tell(place: string, user: string, came: boolean, ready?: Promise<void>): Promise<void> {
+    if (place === ONLINE && !came) this.#forget(user);
+    if (!this.#started) return ready ?? Promise.resolve();
+    const key = `${place}\n${user}`;
+    const done = this.#writeAfter(this.#writes.get(key)?.done, ready, place, user, came).finally(
+      () => {
+        if (this.#writes.get(key)?.done === done) this.#writes.delete(key);
+      },
+    );
+    this.#writes.set(key, { place, user, done });
+    return done;
+  }
+
+  async #writeAfter(
+    before: Promise<void> | undefined,
+    ready: Promise<void> | undefined,
+    place: string,
+    user: string,
+    came: boolean,
+  ): Promise<void> {
+    if (before !== undefined) await before;
+    try {
+      await ready;
+      if (place !== ONLINE) await this.#writeRoom(place, user, came);
+      else if (came) await this.#writeOnline(user);
+      else if (await this.#store.offline(user)) this.#observer.raise({ type: "offline", user });
+    } catch (error) {
+      this.#observer.report(error);
+    }
+  }
+
+  async #writeRoom(room: string, user: string, came: boolean): Promise<void> {
+    const changed = came ? this.#store.enter(room, user) : this.#store.exit(room, user);
+    if (await changed) this.#observer.raise({ type: came ? "join" : "leave", user, room });
+  }
+
+  async #writeOnline(user: string): Promise<void> {
+    const entry = this.#entries.get(user);
+    if (entry === undefined) return;
+    const { first, rooms, version } = await this.#store.online(user, entry);
+    if (first) this.#observer.raise({ type: "online", user });
+    // Joined as a user before the start, so the cluster does not know yet.
+    for (const room of [...this.roomsAsUser(user)]) await this.#store.joinAsUser(user, room);
+    for (const room of rooms) {
+      if (this.noteAsUser(user, room, true, version)) this.#observer.joinedAsUser(user, room);
+    }
+  }
+
+  #forget(user: string): void {
+    this.#entries.delete(user);
+    this.#asUser.delete(user);
+    this.#observer.gone(user);
+  }
+
+  /** One timer for all who are given time to return. */
+  #watchGrace(): void {
+    const next = this.#local.nextExpiry;
+    if (next === null || this.#graceTimer !== null) return;
+    const wait = Math.max(0, next - performance.now());
+    this.#graceTimer = setTimeout(() => {
+      this.#graceTimer = null;
+      const expired = this.#local.takeExpired(performance.now());
+      for (const { place, user } of expired) void this.#tell(place, user, false);
+      this.#watchGrace();
+    }, wait);
+    this.#graceTimer.unref();
+  }
+}

@@ -1,0 +1,111 @@
+import type { LogName } from "../backplane/history-store.ts";
+import type { LogRules } from "../durable/feeds.ts";
+import { fitsPattern } from "../protocol/pattern.ts";
+import { EVERYONE } from "../protocol/roomcast-v1.ts";
+import { checkSetting, wholeNumber } from "../protocol/setting.ts";
+
+/** What holds for a room, by its name. */
+export interface RoomOptions {
+  /** Keep its messages: the room is durable. Default: not. */
+  readonly history?: HistoryOptions;
+  /**
+   * What a durable message does while the backplane is away: reject with `BackplaneUnavailableError`, or
+   * go out as an ephemeral one. Default "reject".
+   */
+  readonly whenUnavailable?: "reject" | "ephemeral";
+  /** Tell the room who comes and goes: `user_joined` and `user_left`, once in the cluster. Default false. */
+  readonly announce?: boolean;
+}
+
+export interface HistoryOptions {
+  /** How many messages are kept. Default 10,000. */
+  readonly maxLength?: number;
+  /** How long after the last message they are kept, in milliseconds. Default 24 hours. */
+  readonly ttlMs?: number;
+  /** How many messages a client may have missed and still get them all when it resumes. Default 1,000. */
+  readonly resumeLimit?: number;
+  /**
+   * How many replicas of Redis must have a message before its send resolves; it rejects with
+   * `BackplaneUnavailableError` ("unknown") when they do not within a second. Default 0. The memory backplane
+   * has no replicas and waits for none.
+   */
+  readonly minReplicas?: number;
+}
+
+/** What holds for messages to everyone. */
+export type BroadcastOptions = Pick<RoomOptions, "history" | "whenUnavailable">;
+
+/** A policy with its defaults, checked. */
+export interface RoomRules {
+  readonly history: LogRules | null;
+  readonly whenUnavailable: "reject" | "ephemeral";
+  readonly announce: boolean;
+}
+
+/** Policies by pattern: `*` stands for any characters. The first that fits holds. */
+export type RoomPolicies = Readonly<Record<string, RoomOptions>>;
+
+/** The log of a room, or of messages to everyone. */
+export function logOf(room: string): LogName {
+  return room === EVERYONE ? "broadcast" : `room:${room}`;
+}
+
+/** Finds the rules of a room. */
+export class RoomPolicy {
+  readonly #policies: readonly { readonly pattern: string; readonly rules: RoomRules }[];
+
+  readonly #everyone: RoomRules;
+
+  /** @throws TypeError or RangeError naming the option that is wrong. */
+  constructor(policies: RoomPolicies = {}, broadcast: BroadcastOptions = {}) {
+    this.#policies = Object.entries(policies).map(([pattern, options]) => ({
+      pattern,
+      rules: resolveRules(`rooms[${JSON.stringify(pattern)}]`, options),
+    }));
+    this.#everyone = resolveRules("broadcast", broadcast);
+  }
+
+  /** The rules of a log, by its name. */
+  ofLog(log: LogName): RoomRules {
+    return log === "broadcast" ? this.#everyone : this.of(log.slice("room:".length));
+  }
+
+  of(room: string): RoomRules {
+    return this.#policies.find(({ pattern }) => fitsPattern(room, pattern))?.rules ?? NO_RULES;
+  }
+}
+
+const NO_RULES: RoomRules = { history: null, whenUnavailable: "reject", announce: false };
+const MAX_LENGTH = wholeNumber("", 10_000, 1, 10_000_000);
+const RESUME_LIMIT = wholeNumber("", 1000, 1, 100_000);
+const MIN_REPLICAS = wholeNumber("", 0, 0, 100);
+const TTL_MS = wholeNumber("", 86_400_000, 1000, 31_536_000_000, " (milliseconds)");
+
+/** `name`: of the option. */
+function resolveRules(name: string, options: RoomOptions): RoomRules {
+  const { history, whenUnavailable = "reject", announce = false } = options;
+  if (whenUnavailable !== "reject" && whenUnavailable !== "ephemeral") {
+    throw new RangeError(`${name}.whenUnavailable must be "reject" or "ephemeral".`);
+  }
+  return {
+    history:
+      history === undefined
+        ? null
+        : {
+            maxLength: checkSetting(`${name}.history.maxLength`, history.maxLength, MAX_LENGTH),
+            ttlMs: checkSetting(`${name}.history.ttlMs`, history.ttlMs, TTL_MS),
+            resumeLimit: checkSetting(
+              `${name}.history.resumeLimit`,
+              history.resumeLimit,
+              RESUME_LIMIT,
+            ),
+            minReplicas: checkSetting(
+              `${name}.history.minReplicas`,
+              history.minReplicas,
+              MIN_REPLICAS,
+            ),
+          },
+    whenUnavailable,
+    announce,
+  };
+}

@@ -1,0 +1,50 @@
+import type { FastifyInstance } from "fastify";
+import { ConnectionManager } from "../server/connection-manager.ts";
+import type { ConnectionManagerOptions } from "../server/options.ts";
+import type { StopOptions } from "../server/shutdown.ts";
+import { WebSocketRouter, type WebSocketRouterOptions } from "./router.ts";
+
+/** Options of the plugin: those of the manager and of the router, side by side. */
+export interface RoomcastPluginOptions extends ConnectionManagerOptions, WebSocketRouterOptions {
+  /** A manager of your own instead of a new one; the options of the manager do not apply then. */
+  readonly manager?: ConnectionManager;
+  /** How connections end when the application closes. */
+  readonly stop?: StopOptions;
+}
+
+/** What the application is decorated with, as `app.roomcast`. */
+export interface RoomcastDecorator {
+  readonly manager: ConnectionManager;
+  readonly router: WebSocketRouter;
+}
+
+declare module "fastify" {
+  interface FastifyInstance {
+    readonly roomcast: RoomcastDecorator;
+  }
+}
+
+/**
+ * The Fastify 5 plugin: `await app.register(roomcast, options)`, and `app.roomcast` has the manager,
+ * started, and the router, attached to the application's server. Logs go to the application's logger.
+ * When the application closes, clients are told and disconnected first (`preClose`).
+ */
+export async function roomcast(
+  app: FastifyInstance,
+  options: RoomcastPluginOptions,
+): Promise<void> {
+  const { manager = new ConnectionManager({ ...options, logger: options.logger ?? app.log }) } =
+    options;
+  const router = new WebSocketRouter(manager, options);
+  app.decorate("roomcast", { manager, router });
+  app.addHook("preClose", () => manager.stop(options.stop));
+  router.attach(app.server);
+  await manager.start();
+}
+
+// What Fastify's own plugins say by `fastify-plugin`: the decorator is for the whole application.
+Object.assign(roomcast, {
+  [Symbol.for("skip-override")]: true,
+  [Symbol.for("fastify.display-name")]: "roomcast",
+  [Symbol.for("plugin-meta")]: { name: "roomcast", fastify: "5.x" },
+});

@@ -1,0 +1,109 @@
+import { type Server as SocketServer, WebSocketServer } from "ws";
+import type { Principal } from "../auth/authenticator.ts";
+import type { Authorize } from "../connection/connection.ts";
+import type { RouteTerms } from "../connection/connection-terms.ts";
+import { ServerSocket } from "../connection/native-socket.ts";
+import { MAX_MESSAGE_SIZE, type WebSocketConfig } from "../protocol/config.ts";
+import { SUBPROTOCOL } from "../protocol/roomcast-v1.ts";
+import { checkSetting } from "../protocol/setting.ts";
+import type { StandardSchema } from "../protocol/standard-schema.ts";
+import type { AnyHandler } from "./handler.ts";
+import { RoutePath } from "./route-path.ts";
+
+/** What a route asks for and gives, besides its handler. */
+export interface RouteOptions<S extends StandardSchema | undefined = StandardSchema | undefined> {
+  /**
+   * Messages are JSON text that fits this Standard Schema (zod, valibot, …), and its output is what the
+   * handler gets. What does not fit is answered with an `error` frame that names the field; binary
+   * messages close with 1003. Default: messages are what the client sent.
+   */
+  readonly schema?: S;
+  /** Subprotocols this route speaks besides `roomcast.v1`, the preferred one first. */
+  readonly subprotocols?: readonly string[];
+  /** The largest message that is accepted, in bytes; larger closes with 1009. Default: as configured. */
+  readonly maxMessageSize?: number;
+  /**
+   * Asked by `connection.join`, not by `manager.joinRoom`. If it says no, `join` resolves to false and the
+   * client gets an `error` frame `forbidden`.
+   */
+  readonly authorize?: Authorize;
+}
+
+/** Whom a route lets in. */
+export interface Access {
+  /** "none": nobody is asked who they are. "optional": whoever has a credential needs a good one. */
+  readonly authentication: "none" | "optional" | "required";
+  /** Whether this principal may come in; else 403. */
+  readonly admits: (principal: Principal) => boolean;
+}
+
+/** One path, and all that upgrading a request for it needs. */
+export interface Route {
+  readonly path: RoutePath;
+  readonly access: Access;
+  readonly terms: RouteTerms;
+  readonly handler: AnyHandler;
+  /** `ws`, with this route's limits. */
+  readonly acceptor: SocketServer<typeof ServerSocket>;
+}
+
+/** @throws TypeError or RangeError naming what is wrong. */
+export function makeRoute(
+  path: string,
+  access: Access,
+  { schema, subprotocols = [], maxMessageSize, authorize }: RouteOptions,
+  handler: AnyHandler,
+  config: WebSocketConfig,
+): Route {
+  if (typeof handler !== "function" && (typeof handler !== "object" || handler === null)) {
+    throw new TypeError(`The handler of ${path} must be a function or an object.`);
+  }
+  if (authorize !== undefined && typeof authorize !== "function") {
+    throw new TypeError(`The option authorize of ${path} must be a function.`);
+  }
+  if (schema !== undefined && typeof schema["~standard"]?.validate !== "function") {
+    throw new TypeError(`The option schema of ${path} must be a Standard Schema.`);
+  }
+  const maxPayload =
+    maxMessageSize === undefined
+      ? config.maxMessageSize
+      : checkSetting(`The option maxMessageSize of ${path}`, maxMessageSize, MAX_MESSAGE_SIZE);
+  return {
+    path: new RoutePath(path),
+    access,
+    terms: { authorize: authorize ?? null, schema: schema ?? null, renew: null },
+    handler,
+    acceptor: makeAcceptor(subprotocols, maxPayload, config.closeTimeoutMs),
+  };
+}
+
+function makeAcceptor(
+  subprotocols: readonly string[],
+  maxPayload: number,
+  closeTimeout: number,
+): SocketServer<typeof ServerSocket> {
+  // Not written in place: the types of ws do not know closeTimeout yet.
+  const options = {
+    noServer: true,
+    clientTracking: false,
+    WebSocket: ServerSocket,
+    maxPayload,
+    closeTimeout,
+    handleProtocols: (offered: ReadonlySet<string>): string | false =>
+      selectSubprotocol(offered, subprotocols),
+  };
+  return new WebSocketServer(options);
+}
+
+/**
+ * `roomcast.v1` if it was offered, else the first of `spoken` that was. Else "bearer", if a token came that way: browsers give up
+ * unless one of those they offered is selected, and the token itself is never echoed.
+ */
+function selectSubprotocol(
+  offered: ReadonlySet<string>,
+  spoken: readonly string[],
+): string | false {
+  if (offered.has(SUBPROTOCOL)) return SUBPROTOCOL;
+  const fitting = spoken.find((subprotocol) => offered.has(subprotocol));
+  return fitting ?? (offered.has("bearer") ? "bearer" : false);
+}

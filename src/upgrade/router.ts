@@ -1,0 +1,196 @@
+import type { IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
+import type { Authenticator } from "../auth/authenticator.ts";
+import { hasAnyScope, hasScopes, isPerson } from "../auth/guards.ts";
+import type { IncomingMessage as RawMessage } from "../connection/connection.ts";
+import { trustedHops } from "../limits/client-address.ts";
+import { checkSetting, duration } from "../protocol/setting.ts";
+import type { SchemaOutput, StandardSchema } from "../protocol/standard-schema.ts";
+import type { ConnectionManager } from "../server/connection-manager.ts";
+import { attachTo, type UpgradeServer } from "./attach.ts";
+import type { AnyHandler, Handler } from "./handler.ts";
+import { refuse } from "./handshake.ts";
+import { type Access, makeRoute, type Route, type RouteOptions } from "./route.ts";
+import { type Params, splitTarget } from "./route-path.ts";
+import { destroyOnError, type UpgradeRules, upgrade } from "./upgrade.ts";
+
+export interface WebSocketRouterOptions {
+  /** Decides who a request comes from; a list is tried in turn. */
+  readonly authenticate?: Authenticator | readonly Authenticator[];
+  /** How long that may take, in milliseconds; then the client gets a 503. Default 5,000. */
+  readonly authenticationTimeoutMs?: number;
+  /** What every path begins with. Default: nothing. */
+  readonly prefix?: string;
+  /**
+   * The origins browsers may connect from, exactly as they send them; `*` for any. Default: only pages
+   * of the host itself.
+   */
+  readonly allowedOrigins?: readonly string[];
+  /**
+   * The addresses and subnets (`10.0.0.0/8`) of your proxies, whose `X-Forwarded-For` tells the client's
+   * address. Default: none, the address is that of the connection.
+   */
+  readonly trustProxy?: readonly string[];
+}
+
+/** What messages are on a route with this schema. */
+export type MessageOf<S extends StandardSchema | undefined> = S extends StandardSchema
+  ? SchemaOutput<S>
+  : RawMessage;
+
+/** Adds a route: its path, which may have `:params`, perhaps options, and its handler. */
+export interface AddRoute {
+  <Path extends string>(path: Path, handler: Handler<Params<Path>>): WebSocketRouter;
+  <Path extends string, S extends StandardSchema | undefined = undefined>(
+    path: Path,
+    options: RouteOptions<S>,
+    handler: Handler<Params<Path>, MessageOf<S>>,
+  ): WebSocketRouter;
+}
+
+/** The same, with the scopes after the path. */
+export interface AddScopedRoute {
+  <Path extends string>(
+    path: Path,
+    scopes: readonly string[],
+    handler: Handler<Params<Path>>,
+  ): WebSocketRouter;
+  <Path extends string, S extends StandardSchema | undefined = undefined>(
+    path: Path,
+    scopes: readonly string[],
+    options: RouteOptions<S>,
+    handler: Handler<Params<Path>, MessageOf<S>>,
+  ): WebSocketRouter;
+}
+
+/** The handler, or the options and then the handler. */
+type RouteArguments = [SomeHandler] | [RouteOptions, SomeHandler];
+
+type SomeHandler = Handler<Record<string, string>, never>;
+
+const AUTHENTICATION_TIMEOUT = duration("", 5000, { minMs: 1, maxMs: 600_000 });
+
+/** Brings WebSocket upgrades to the handlers of their paths. */
+export class WebSocketRouter {
+  readonly #manager: ConnectionManager;
+  readonly #prefix: string;
+  readonly #rules: UpgradeRules;
+  readonly #routes: Route[] = [];
+
+  /** A path that anybody may connect to; nobody is asked who they are. */
+  readonly public: AddRoute = this.#adding({ authentication: "none", admits: anybody });
+
+  /** A path for anybody; but whoever brings a credential must bring a valid one. */
+  readonly optional: AddRoute = this.#adding({ authentication: "optional", admits: anybody });
+
+  /** A path for whoever has a valid credential. */
+  readonly protected: AddRoute = this.#adding({ authentication: "required", admits: anybody });
+
+  /** A path for people: a JWT or a session, no API key. */
+  readonly user: AddRoute = this.#adding({ authentication: "required", admits: isPerson });
+
+  /** A path for those whose credential has all of these scopes. */
+  readonly scopes: AddScopedRoute = this.#addingScoped(hasScopes);
+
+  /** A path for those whose credential has one of these scopes. */
+  readonly anyScope: AddScopedRoute = this.#addingScoped(hasAnyScope);
+
+  /** @throws TypeError or RangeError naming the option that is wrong. */
+  constructor(manager: ConnectionManager, options: WebSocketRouterOptions = {}) {
+    const { authenticate = [], prefix = "", allowedOrigins, trustProxy } = options;
+    if (prefix !== "" && !prefix.startsWith("/")) {
+      throw new TypeError(`prefix must begin with /, not ${JSON.stringify(prefix)}.`);
+    }
+    this.#manager = manager;
+    this.#prefix = prefix.endsWith("/") ? prefix.slice(0, -1) : prefix;
+    this.#rules = {
+      authenticators: typeof authenticate === "function" ? [authenticate] : authenticate,
+      authenticationTimeoutMs: checkSetting(
+        "authenticationTimeoutMs",
+        options.authenticationTimeoutMs,
+        AUTHENTICATION_TIMEOUT,
+      ),
+      allowedOrigins: checkOrigins(allowedOrigins),
+      trusted: trustProxy === undefined ? null : trustedHops(trustProxy),
+    };
+  }
+
+  /**
+   * Takes the upgrades of a server that are for this router's paths. Changes no setting of the server
+   * and leaves other upgrades to other listeners; where there is none, they get a 404.
+   */
+  attach(server: UpgradeServer): void {
+    attachTo(server, this);
+  }
+
+  /** Whether a request is for one of this router's paths. */
+  serves(request: IncomingMessage): boolean {
+    return this.#find(request) !== null;
+  }
+
+  /**
+   * Upgrades a request or refuses it, with the status alone. For those who listen to `upgrade`
+   * themselves; never throws.
+   */
+  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    socket.on("error", destroyOnError);
+    const found = this.#find(request);
+    if (found === null) {
+      refuse(socket, { status: 404 });
+      return;
+    }
+    upgrade(this.#manager, { request, socket, head, ...found }, this.#rules).catch((error) => {
+      this.#manager.reportError(error, "upgrade");
+      socket.destroy();
+    });
+  }
+
+  #adding(access: Access): AddRoute {
+    return (path: string, ...route: RouteArguments) => this.#add(path, access, route);
+  }
+
+  #addingScoped(holds: typeof hasScopes): AddScopedRoute {
+    return (path: string, scopes: readonly string[], ...route: RouteArguments) => {
+      const wanted = checkScopes(path, scopes);
+      const admits: Access["admits"] = (principal) => holds(principal, wanted);
+      return this.#add(path, { authentication: "required", admits }, route);
+    };
+  }
+
+  #add(path: string, access: Access, route: RouteArguments): this {
+    if (access.authentication !== "none" && this.#rules.authenticators.length === 0) {
+      throw new TypeError(`The route ${path} needs the router's option authenticate.`);
+    }
+    const [options, handler] = route.length === 1 ? [{}, route[0]] : route;
+    const { config } = this.#manager;
+    // The schema among the options is what makes the messages of this very handler.
+    const made = makeRoute(this.#prefix + path, access, options, handler as AnyHandler, config);
+    this.#routes.push(made);
+    return this;
+  }
+
+  #find(request: IncomingMessage): { route: Route; params: Record<string, string> } | null {
+    const { pathname } = splitTarget(request);
+    for (const route of this.#routes) {
+      const params = route.path.match(pathname);
+      if (params !== null) return { route, params };
+    }
+    return null;
+  }
+}
+
+function anybody(): boolean {
+  return true;
+}
+
+function checkScopes(path: string, scopes: readonly string[]): readonly string[] {
+  if (Array.isArray(scopes) && scopes.length > 0) return [...scopes];
+  throw new TypeError(`The scopes of ${path} must be a list of one or more.`);
+}
+
+function checkOrigins(origins: readonly string[] | undefined): readonly string[] | undefined {
+  if (origins !== undefined && !Array.isArray(origins)) {
+    throw new TypeError('allowedOrigins must be a list such as ["https://app.example.org"].');
+  }
+  return origins;
+}
