@@ -9,6 +9,8 @@ const heavy = [
 
 export default defineConfig({
   test: {
+    // What tests that pass have printed says nothing.
+    silent: "passed-only",
     pool: "forks",
     // Long enough for a loaded two-core machine; a test that hangs still ends.
     testTimeout: 120_000,

@@ -43,6 +43,7 @@ export type {
 } from "./backplane/task-store.ts";
 export type {
   Authorize,
+  CloseInfo,
   Connection,
   ConnectionState,
   Delivery,
@@ -84,7 +85,7 @@ export type {
   RoomPolicies,
 } from "./rooms/policy.ts";
 export { ConnectionManager } from "./server/connection-manager.ts";
-export type { CloseInfo, ManagerEvents, ManagerStatus } from "./server/events.ts";
+export type { FailureContext, ManagerEvents, ManagerStatus } from "./server/events.ts";
 export type { Limits } from "./server/limits.ts";
 export type {
   CloseOptions,

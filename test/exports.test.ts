@@ -51,6 +51,7 @@ const EXPORTS: Record<string, string[]> = {
     "type DurableSendOptions",
     "type Except",
     "type Exclusion",
+    "type FailureContext",
     "type Handler",
     "type HandlerFunction",
     "type HandlerObject",

@@ -35,6 +35,9 @@ export interface Appended extends Publication {
   readonly id: string;
 }
 
+/** How much payload one page of a log holds, in bytes; the entry that goes beyond it is its last. */
+export const PAGE_BYTES = 1_048_576;
+
 /** How long an idempotency key is remembered, in milliseconds. */
 export const IDEMPOTENCY_MS = 600_000;
 
@@ -57,8 +60,8 @@ export interface HistoryStore {
   ): Promise<Appended>;
 
   /**
-   * At most `limit` entries after the position `since`, which is not among them. Rejects with a
-   * `RangeError` for a position that is malformed.
+   * At most `limit` entries after the position `since`, which is not among them, and no more once they have
+   * `PAGE_BYTES` of payload. Rejects with a `RangeError` for a position that is malformed.
    */
   read(log: LogName, since: string, limit: number): Promise<HistoryPage>;
 

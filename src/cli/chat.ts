@@ -1,5 +1,5 @@
 import type { Connection } from "../connection/connection.ts";
-import { JsonGate } from "../connection/json-gate.ts";
+import { JsonGate } from "../inbound/json-gate.ts";
 import { BackplaneUnavailableError } from "../protocol/errors.ts";
 import { quote } from "../protocol/names.ts";
 import type { ConnectionManager } from "../server/connection-manager.ts";

@@ -1,16 +1,16 @@
-import { randomBytes } from "node:crypto";
 import { checkName } from "../protocol/names.ts";
+import { randomText } from "../protocol/random.ts";
 
 /** Ids made here begin with this; those a caller chooses must not. */
 const MARK = "~";
 
 /** An id unique in the cluster, which tells the instance that holds the connection. */
 export function makeConnectionId(instance: string): string {
-  return `${MARK}${instance}${MARK}${randomBytes(9).toString("base64url")}`;
+  return `${MARK}${instance}${MARK}${randomText(9)}`;
 }
 
 export function makeInstanceId(): string {
-  return randomBytes(9).toString("base64url");
+  return randomText(9);
 }
 
 /** The instance an id made here tells; null for an id its caller chose. */

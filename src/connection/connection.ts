@@ -1,12 +1,18 @@
 import type { Principal } from "../auth/authenticator.ts";
 import type { Message } from "../protocol/payload.ts";
 import type { SchemaOutput, StandardSchema } from "../protocol/standard-schema.ts";
-import type { CloseInfo } from "../server/events.ts";
 
 export type ConnectionState = "connecting" | "open" | "closing" | "closed";
 
 /** What a client sent: text as a string, binary as bytes. */
 export type IncomingMessage = string | Uint8Array;
+
+/** Why and how a connection ended. */
+export interface CloseInfo {
+  /** RFC 6455 section 7.4; 1005: the peer gave none, 1006: it was cut off. */
+  readonly code: number;
+  readonly reason: string;
+}
 
 /** How far a send got; see `ConnectionManager`. */
 export interface Delivery {

@@ -1,25 +1,24 @@
-import { WebSocket } from "ws";
+import type { WebSocket } from "ws";
 import type { Principal } from "../auth/authenticator.ts";
-import { Outbox } from "../fanout/outbox.ts";
-import type { Hole, Sequence } from "../fanout/sequence.ts";
+import type { Exclusion } from "../backplane/broker.ts";
+import type { Dialect } from "../inbound/dialect.ts";
+import { Inbound, type Sender } from "../inbound/inbound.ts";
 import { TokenBucket } from "../limits/token-bucket.ts";
-import { CloseCode, checkClose, mayReturn } from "../protocol/close-codes.ts";
+import { CloseCode, checkClose } from "../protocol/close-codes.ts";
+import { EncodedMessage } from "../protocol/encoded-message.ts";
 import { ConnectionClosedError } from "../protocol/errors.ts";
 import { checkName } from "../protocol/names.ts";
 import type { Message } from "../protocol/payload.ts";
-import { type ErrorFrame, type ServerFrame, SUBPROTOCOL } from "../protocol/roomcast-v1.ts";
+import { type ErrorFrame, SUBPROTOCOL } from "../protocol/roomcast-v1.ts";
 import type { SchemaOutput, StandardSchema } from "../protocol/standard-schema.ts";
-import type { CloseInfo } from "../server/events.ts";
-import { Session, type SessionOwner } from "../v1/session.ts";
-import type { Authorize, Connection, ConnectionState, Delivery } from "./connection.ts";
-import type { ConnectionBounds, ConnectionHost, Identity, RouteTerms } from "./connection-terms.ts";
-import { ForeignWriter } from "./foreign-transport.ts";
-import { Inbound, type Sender } from "./inbound.ts";
-import type { Consumer } from "./inbox.ts";
-import { ServerSocket, type SocketOwner } from "./native-socket.ts";
-import { measureRoundTrip } from "./round-trip.ts";
-import { listen } from "./socket-events.ts";
-import { StreamWriter, type Writer } from "./transport.ts";
+import { isThenable } from "../protocol/thenable.ts";
+import { unawaited } from "../protocol/unawaited.ts";
+import type { CloseInfo, Connection, Delivery } from "./connection.ts";
+import { Endpoint } from "./endpoint.ts";
+import { ForeignTransport } from "./foreign-transport.ts";
+import type { ConnectionBounds, ConnectionHost, Identity, RouteRules } from "./host.ts";
+import { NativeSocket } from "./native-transport.ts";
+import { listen, type SocketOwner } from "./socket-events.ts";
 
 const FORBIDDEN: ErrorFrame = {
   type: "error",
@@ -27,78 +26,63 @@ const FORBIDDEN: ErrorFrame = {
   message: "You may not join this room.",
 };
 
-/** How long a client that cannot be reached has left after its close frame was sent, in milliseconds. */
-const LAST_CHANCE_MS = 1000;
-
-export class ServerConnection
-  extends Outbox
-  implements Connection<unknown>, Sender, SocketOwner, SessionOwner
-{
+export class ServerConnection extends Endpoint implements Connection<unknown>, Sender, SocketOwner {
   readonly id: string;
   readonly userId: string | undefined;
   readonly rooms: Set<string> = new Set();
   readonly metadata: Record<string, unknown>;
   readonly connectedAt: number = Date.now();
-  lastActivityAt: number = this.connectedAt;
-  /** When the next ping is due; on the clock of the heartbeat, which keeps it. */
+  /** Since `connectedAt`: a small number where it lies in memory. */
+  #lastActivityMs = 0;
+  /** What a limit by address counts it with; null: with nobody. */
+  readonly addressGroup: string | null;
+  /** Whether it was ever one of its instance's; one that came too late never is. */
+  isRegistered = false;
+  /** When the next ping is due, in whole milliseconds on the clock of the sweep, which keeps it. */
   nextPingAt = 0;
   /** When the oldest ping was sent that nothing came after; 0: none. On the same clock. */
   pingedAt = 0;
-  /** Since when a message is being received, on the clock of the deadlines, which keep it; 0: none is. */
+  /** Since when a message is being received, on the same clock; 0: none is. */
   receivingSince = 0;
 
-  /** What it has beyond others if it speaks `roomcast.v1`. */
-  readonly session: Session | null;
-  /** Bytes that may wait for its reader. */
-  readonly maxBufferedBytes: number;
-  /** How often it is pinged, in milliseconds; 0: never. */
-  readonly #heartbeatMs: number;
+  /** Where what the client sends goes. */
+  readonly inbound: Inbound;
+  /** What it has beyond others if it speaks a subprotocol of ours. */
+  dialect: Dialect | null = null;
 
-  readonly #host: ConnectionHost;
-  readonly #socket: WebSocket;
-  readonly #writer: Writer;
-  readonly #inbound: Inbound;
-  readonly #authorize: Authorize | null;
+  readonly #host: ConnectionHost<ServerConnection>;
+  readonly #bounds: ConnectionBounds;
+  readonly #rules: RouteRules;
   #principal: Principal | null;
-  readonly #pingsPerSecond: number;
   #pings: TokenBucket | null = null;
-  readonly #closeListeners: Set<(info: CloseInfo) => unknown> = new Set();
-  /** What this side closed with; what the peer says after that is only an answer. */
-  #closeInfo: CloseInfo | null = null;
-  #closed: CloseInfo | null = null;
+  #closeListeners: Set<(info: CloseInfo) => unknown> | null = null;
+  #closeHandler: ((info: CloseInfo) => void) | null = null;
   /** The application closed it: the user is meant to be gone. */
   #dismissed = false;
-  #terminating = false;
-  #saidGoodbye = false;
-  /** Those who wait until the reader has caught up. */
-  #awaitingDrain: (() => void)[] | null = null;
 
   constructor(
-    host: ConnectionHost,
+    host: ConnectionHost<ServerConnection>,
     socket: WebSocket,
-    identity: Identity,
+    { id, userId, principal, metadata, remoteAddress, addressGroup }: Identity,
     bounds: ConnectionBounds,
-    { authorize, schema, renew }: RouteTerms,
+    rules: RouteRules,
   ) {
-    super(socket.protocol === SUBPROTOCOL);
+    const { maxBufferedBytes } = bounds;
+    super(host.fanOut, socket.protocol === SUBPROTOCOL, socket.readyState, (owner) =>
+      socket instanceof NativeSocket
+        ? socket.transport(owner, maxBufferedBytes)
+        : new ForeignTransport(socket, owner, maxBufferedBytes, remoteAddress),
+    );
     this.#host = host;
-    this.#socket = socket;
-    this.id = identity.id;
-    this.userId = identity.userId;
-    this.#principal = identity.principal;
-    this.metadata = identity.metadata;
-    this.#authorize = authorize;
-    this.#pingsPerSecond = bounds.pingsPerSecond;
-    this.maxBufferedBytes = bounds.maxBufferedBytes;
-    this.#heartbeatMs = bounds.heartbeatMs;
-    this.#writer =
-      socket instanceof ServerSocket
-        ? new StreamWriter(socket.stream, bounds.maxBufferedBytes)
-        : new ForeignWriter(socket, bounds.maxBufferedBytes);
-    this.#inbound = new Inbound(this, socket, bounds, schema);
-    this.session = this.enveloped ? new Session(this, this.#inbound, host.receipts, renew) : null;
-    this.#inbound.session = this.session;
-    if (socket instanceof ServerSocket) socket.own(this);
+    this.#bounds = bounds;
+    this.id = id;
+    this.userId = userId;
+    this.#principal = principal;
+    this.metadata = metadata;
+    this.addressGroup = addressGroup;
+    this.#rules = rules;
+    this.inbound = new Inbound(this, this.transport, bounds, rules.schema);
+    if (this.state !== "open") this.inbound.end();
     listen(socket, this);
   }
 
@@ -111,105 +95,96 @@ export class ServerConnection
     return this.#principal?.expiresAt ?? Number.POSITIVE_INFINITY;
   }
 
-  /** Whether joining asks the route. */
-  get authorizes(): boolean {
-    return this.#authorize !== null;
+  get lastActivityAt(): number {
+    return this.connectedAt + this.#lastActivityMs;
   }
 
-  get state(): ConnectionState {
-    return STATES[this.#socket.readyState] ?? "closed";
+  /** Whether joining asks the route. */
+  get authorizes(): boolean {
+    return this.#rules.authorize !== null;
   }
 
   get remoteAddress(): string | undefined {
-    return this.#socket instanceof ServerSocket ? this.#socket.remoteAddress : undefined;
+    return this.transport.remoteAddress;
   }
 
   get bufferedAmount(): number {
-    return this.#writer.bufferedAmount;
+    return this.transport.bufferedAmount;
+  }
+
+  get maxBufferedBytes(): number {
+    return this.#bounds.maxBufferedBytes;
   }
 
   /** Messages the client sent when nobody was listening any more. */
   get ignoredMessages(): number {
-    return this.#inbound.inbox.ignored;
-  }
-
-  /** Whether a message has begun and not ended. */
-  get receiving(): boolean {
-    return this.#socket instanceof ServerSocket && this.#socket.receiving;
+    return this.inbound.inbox.ignored;
   }
 
   /** Whether we are the ones not reading, so that a missing pong proves nothing. */
   get paused(): boolean {
-    return this.#inbound.paused;
+    return this.inbound.paused;
   }
+
+  // Sending
 
   send(message: Message): Promise<Delivery> {
-    return this.#host.sendTo(this, message);
-  }
-
-  /** Sends a frame of ours, in no envelope. */
-  tell(frame: ServerFrame): void {
-    this.#host.tell(this, frame);
-  }
-
-  /** The connection was registered: it is told who it is, before anything else. */
-  welcome(instance: string): void {
-    if (this.session === null) return;
-    const heartbeat_ms = this.#heartbeatMs;
-    this.tell({ type: "welcome", connection: this.id, instance, heartbeat_ms });
-  }
-
-  /** Says that the connection is about to be closed, and when the client should be back. */
-  sayGoodbye(code: number, afterMs: number): void {
-    if (this.session === null || this.#saidGoodbye || this.state !== "open") return;
-    this.#saidGoodbye = true;
-    this.tell({ type: "goodbye", code, reconnect: mayReturn(code), after_ms: afterMs });
-  }
-
-  async join(room: string): Promise<boolean> {
-    if (this.#authorize !== null && !this.rooms.has(checkName("room", room))) {
-      if (!(await this.#isAllowed(this.#authorize, room))) {
-        this.tell(FORBIDDEN);
-        return false;
-      }
+    try {
+      return Promise.resolve(this.deliver(EncodedMessage.from(message)));
+    } catch (error) {
+      return this.#unawaited(Promise.reject(error), "send");
     }
-    return this.#host.join(this, room);
+  }
+
+  /** Queues a message to this connection alone. */
+  deliver(message: EncodedMessage): Delivery {
+    const localRecipients = this.state === "open" ? 1 : 0;
+    if (localRecipients > 0) {
+      this.deliverFrame(this.enveloped ? message.enveloped(null, null) : message.plain);
+    }
+    return { scope: this.#host.scope, localRecipients };
+  }
+
+  /** Whether a message leaves it out. */
+  isExcepted(except: Exclusion | null): boolean {
+    if (except === null) return false;
+    const { id, userId } = this;
+    return (
+      except.connections.includes(id) || (userId !== undefined && except.users.includes(userId))
+    );
+  }
+
+  // Rooms
+
+  join(room: string): Promise<boolean> {
+    return this.#unawaited(this.#join(room), "join");
   }
 
   leave(room: string): Promise<boolean> {
-    return this.#host.leave(this, room);
+    return this.#unawaited(this.#host.leave(this, room), "leave");
   }
 
-  close(code: number = CloseCode.normal, reason = ""): void {
-    checkClose(code, reason);
-    this.#dismissed = true;
-    this.end(code, reason);
+  /** Whether its route lets it into a room. One that throws refuses. */
+  async isAllowed(room: string): Promise<boolean> {
+    const { authorize } = this.#rules;
+    try {
+      return authorize === null || (await authorize(this, room)) === true;
+    } catch (error) {
+      this.report(error, "authorize");
+      return false;
+    }
   }
 
-  /** Closes for a reason of our own: the user may return. */
-  end(code: number, reason: string): void {
-    if (this.state !== "open") return;
-    this.sayGoodbye(code, 0);
-    this.#closeInfo = { code, reason };
-    if (!(this.#socket instanceof ServerSocket)) this.closing(code, reason);
-    this.#socket.close(code, reason);
+  /** Tells the client that it may not be in a room. */
+  forbid(): void {
+    this.tell(FORBIDDEN);
   }
 
-  /** Closes, and ends the connection soon even if the client does not answer. */
-  endFirmly(code: number, reason: string): void {
-    this.end(code, reason);
-    if (this.#terminating) return;
-    this.#terminating = true;
-    setTimeout(() => this.#socket.terminate(), LAST_CHANCE_MS).unref();
-  }
+  // Receiving
 
-  terminate(): void {
-    this.#socket.terminate();
-  }
-
-  async ping(): Promise<number> {
-    if (this.state === "open") return measureRoundTrip(this.#socket);
-    throw new ConnectionClosedError(this.#closed?.code ?? CloseCode.abnormal);
+  /** Calls `handler` when the socket has closed, after the listeners. One for each connection. */
+  whenClosed(handler: (info: CloseInfo) => void): void {
+    this.#closeHandler = handler;
   }
 
   on(event: "message", listener: (message: unknown) => unknown): () => void;
@@ -222,167 +197,121 @@ export class ServerConnection
     if (typeof listener !== "function") {
       throw new TypeError(`The listener of ${event} must be a function.`);
     }
-    if (event === "message")
-      return this.#inbound.inbox.listen((message) => this.#guard(listener, message));
+    if (event === "message") {
+      return this.inbound.inbox.listen((message) => this.#guard(listener, message));
+    }
     if (event !== "close") {
       throw new TypeError(`A connection has the events message and close, not ${String(event)}.`);
     }
+    this.#closeListeners ??= new Set();
     this.#closeListeners.add(listener);
-    return () => void this.#closeListeners.delete(listener);
+    return () => void this.#closeListeners?.delete(listener);
   }
 
   [Symbol.asyncIterator](): AsyncIterator<unknown, undefined> {
-    return this.#inbound.inbox.read();
+    return this.inbound.inbox.read();
   }
 
   json(): AsyncGenerator<unknown, undefined>;
   json<S extends StandardSchema>(schema: S): AsyncGenerator<SchemaOutput<S>, undefined>;
   json(schema?: StandardSchema): AsyncGenerator<unknown, undefined> {
-    return this.#inbound.json(schema);
+    return this.inbound.json(schema);
   }
 
-  /** Hands each message to `consumer`, one after another; it MUST NOT throw or reject. */
-  consume(consumer: Consumer<unknown>): void {
-    this.#inbound.inbox.consume(consumer);
+  // Life
+
+  /** Gives it the subprotocol it speaks. */
+  speak(dialect: Dialect): void {
+    this.dialect = dialect;
+    this.inbound.dialect = dialect;
   }
 
-  /** From now on messages nobody listens for are dropped. */
-  ignoreRest(): void {
-    this.#inbound.inbox.ignoreRest();
-  }
-
-  /** Calls `callback` when every message that has come was consumed. */
-  whenIdle(callback: () => void): void {
-    this.#inbound.whenIdle(callback);
-  }
-
-  /** A ping of the heartbeat; nobody waits for its answer. */
-  heartbeat(): void {
-    if (this.state === "open") this.#socket.ping();
-  }
-
-  override write(sequence: Sequence, holes: readonly Hole[] | null): void {
-    if (this.#socket.readyState !== WebSocket.OPEN) return;
-    if (this.#writer.write(sequence, holes)) return;
-    this.#writer.discard();
-    // Not from within the flush: closing tells others.
-    setImmediate(() => this.endFirmly(CloseCode.slowReader, "slow reader"));
-  }
-
-  /** See `SocketOwner`. */
-  closing(code: number, reason: string): void {
-    this.flush();
-    this.#writer.finish();
-    this.#leave(this.#closeInfo ?? { code, reason });
-  }
-
-  /** See `SocketOwner`. */
-  onDrain(): void {
-    if (this.#socket.readyState === WebSocket.OPEN) this.#writer.finish();
-    if (this.#writer.bufferedAmount === 0) this.#caughtUp();
-  }
-
-  /** Lets this many bytes more wait for the reader than the bound allows, until it has caught up. */
-  grant(bytes: number): void {
-    this.#writer.grant(bytes);
-  }
-
-  /** Resolves when the reader has taken everything it was sent, or the connection has ended. */
-  drained(): Promise<void> {
-    this.flush();
-    // Of a foreign socket nobody hears when it has drained.
-    const told = this.#socket instanceof ServerSocket && this.state === "open";
-    if (!told || this.#writer.bufferedAmount === 0) return Promise.resolve();
-    return new Promise((resolve) => {
-      this.#awaitingDrain ??= [];
-      this.#awaitingDrain.push(resolve);
-    });
-  }
-
-  /** See `SessionOwner`. */
+  /** Takes a new credential in place of the old. */
   renewed(principal: Principal): void {
     this.#principal = principal;
   }
 
-  /** See `SessionOwner`. */
-  ready(): void {
-    this.#host.ready(this);
+  ping(): Promise<number> {
+    const code = this.closeInfo?.code ?? CloseCode.abnormal;
+    const answer =
+      this.state === "open"
+        ? this.transport.roundTrip()
+        : Promise.reject(new ConnectionClosedError(code));
+    // That a connection has ended is told as such; it is no failure of anybody's.
+    return unawaited(answer, () => {});
   }
 
-  receive(data: Buffer, binary: boolean): void {
+  close(code: number = CloseCode.normal, reason = ""): void {
+    checkClose(code, reason);
+    this.#dismissed = true;
+    this.end(code, reason);
+  }
+
+  override report(error: unknown, stage: string): void {
+    this.#host.failed(error, stage, this);
+  }
+
+  // What the socket tells; see `SocketOwner`.
+
+  received(data: Buffer, binary: boolean, readElsewhere: boolean): void {
     this.alive();
     this.receivingSince = 0;
     // Whom we closed on is not listened to any more, whether or not it has answered the close.
-    if (this.#closeInfo !== null) return;
+    if (!this.isListening) return;
     // Somebody reads a foreign socket directly: keeping its messages would stop it for good.
-    if (!(this.#socket instanceof ServerSocket) && this.#socket.listenerCount("message") > 1) {
-      this.ignoreRest();
-    }
-    this.#inbound.receive(data, binary, this.lastActivityAt);
+    if (readElsewhere) this.inbound.inbox.ignoreRest();
+    this.inbound.receive(data, binary, this.lastActivityAt);
   }
 
-  /** The client sent a ping; `ws` has answered it. */
   pinged(): void {
     this.alive();
-    this.#pings ??= new TokenBucket(
-      this.#pingsPerSecond,
-      this.#pingsPerSecond,
-      this.lastActivityAt,
-    );
+    const { pingsPerSecond } = this.#bounds;
+    this.#pings ??= new TokenBucket(pingsPerSecond, pingsPerSecond, this.lastActivityAt);
     if (!this.#pings.take(this.lastActivityAt)) this.endFirmly(CloseCode.flood, "too many pings");
   }
 
-  /** Something came from the client, so it is there. */
   alive(): void {
-    this.lastActivityAt = Date.now();
+    this.#lastActivityMs = Date.now() - this.connectedAt;
     this.pingedAt = 0;
   }
 
-  ended(code: number, reason: string): void {
-    const info = this.#closeInfo ?? { code, reason };
-    this.#closed = info;
-    this.#writer.discard();
-    this.#caughtUp();
-    this.#leave(info);
-    this.#inbound.end();
-    for (const listener of this.#closeListeners) this.#guard(listener, info);
+  protected override left({ code }: CloseInfo): void {
+    const normal = code === CloseCode.normal || code === CloseCode.noStatus;
+    this.#host.closing(this, !normal && !this.#dismissed);
+  }
+
+  protected override gone(info: CloseInfo): void {
+    this.inbound.end();
+    for (const listener of this.#closeListeners ?? []) this.#guard(listener, info);
+    this.#closeHandler?.(info);
     this.#host.closed(this, info);
   }
 
-  report(error: unknown, stage: string): void {
-    this.#host.report(error, stage);
+  protected override dropUnread(): void {
+    this.inbound.inbox.discard();
   }
 
-  #caughtUp(): void {
-    const waiting = this.#awaitingDrain ?? [];
-    this.#awaitingDrain = null;
-    for (const resolve of waiting) resolve();
-  }
-
-  async #isAllowed(authorize: Authorize, room: string): Promise<boolean> {
-    try {
-      return await authorize(this, room);
-    } catch (error) {
-      this.report(error, "authorize");
+  async #join(room: string): Promise<boolean> {
+    const asks = this.authorizes && !this.rooms.has(checkName("room", room));
+    if (asks && !(await this.isAllowed(room))) {
+      this.forbid();
       return false;
     }
+    return this.#host.join(this, room);
   }
 
-  #leave(info: CloseInfo): void {
-    const normal = info.code === CloseCode.normal || info.code === CloseCode.noStatus;
-    this.#host.closing(this, info, !normal && !this.#dismissed);
+  #unawaited<T>(work: Promise<T>, stage: string): Promise<T> {
+    return unawaited(work, (error) => this.report(error, stage));
   }
 
   #guard<A>(listener: (argument: A) => unknown, argument: A): void {
     try {
       const result = listener(argument);
-      if (result instanceof Promise) {
-        result.catch((error) => this.report(error, "listener"));
+      if (isThenable(result)) {
+        result.then(undefined, (error: unknown) => this.report(error, "listener"));
       }
     } catch (error) {
       this.report(error, "listener");
     }
   }
 }
-
-const STATES: readonly ConnectionState[] = ["connecting", "open", "closing", "closed"];

@@ -1,102 +1,63 @@
-import { cutHoles, type Hole, type Sequence } from "../fanout/sequence.ts";
+import type { Hole, Sequence } from "../fanout/sequence.ts";
 
-/** How the frames of a connection leave this process. */
-export interface Writer {
+/** Whom a transport tells what comes and what becomes of it; a connection is such. None of these throws. */
+export interface TransportOwner {
+  /** The last moment at which frames may be written: a close frame is about to be sent. */
+  closing(code: number, reason: string): void;
+}
+
+/**
+ * What a connection's frames leave by. There are two: `NativeTransport`, over sockets that came through our own
+ * upgrade, and `ForeignTransport`, over `ws` sockets that somebody else accepted. Nothing outside asks which.
+ *
+ * - No method may throw, whatever state the socket is in.
+ * - Frames MUST leave whole and in the order of the calls; those of one `write` before those of the next.
+ * - What waits for a reader MUST be bounded: `write` answers false instead of exceeding the bound.
+ */
+export interface Transport {
+  /** Whether frames may be written: neither end has begun to close. */
+  readonly isOpen: boolean;
+  /** The client's address; undefined where the socket does not tell. */
+  readonly remoteAddress: string | undefined;
   /** Bytes that were handed over and that the system has not taken yet. */
   readonly bufferedAmount: number;
+  /** Whether a message from the client has begun and not ended. */
+  readonly isReceiving: boolean;
 
   /**
-   * Writes `sequence` without `holes`. False if the reader is so slow that more would exceed the bound;
-   * nothing was kept then. MUST NOT throw.
+   * Writes `sequence` without `holes`. False if the reader is so slow that more would exceed the bound: nothing
+   * of it was kept then, and nothing but a close MUST follow.
    */
   write(sequence: Sequence, holes: readonly Hole[] | null): boolean;
 
   /** Lets this many bytes more be kept than the bound allows, until the reader has caught up. */
   grant(bytes: number): void;
 
-  /** Hands everything kept back to the system: it has caught up, or a close frame is to follow. */
+  /**
+   * Resolves when the system has taken everything that was written before, or the socket has ended. MUST
+   * resolve also if the reader is slow but nothing is kept for it here.
+   */
+  drained(): Promise<void>;
+
+  /** Hands everything kept back to the system: a close frame is to follow. */
   finish(): void;
 
-  /** Drops everything kept back. */
+  /** Drops everything kept back, and lets those go who wait for `drained`. */
   discard(): void;
-}
 
-/** The stream a connection's bytes go to; Node's sockets are such. */
-export interface ByteStream {
-  readonly writable: boolean;
-  readonly writableNeedDrain: boolean;
-  readonly writableLength: number;
-  write(bytes: Uint8Array): boolean;
-  cork(): void;
-  uncork(): void;
-}
+  /** Stops reading, so that the client is held up. */
+  pause(): void;
+  resume(): void;
 
-/**
- * Writes frames to the socket itself. While the socket needs draining nothing is written to it: the
- * shared buffers are kept by reference, so many slow readers of one room hold one copy of what they
- * have not read.
- */
-export class StreamWriter implements Writer {
-  readonly #stream: ByteStream;
-  readonly #maxBufferedBytes: number;
-  #kept: Uint8Array[] = [];
-  #keptBytes = 0;
-  #granted = 0;
+  /** Sends a close frame. MUST go on reading, so that the answer is read however long nobody has read before. */
+  close(code: number, reason: string): void;
 
-  constructor(stream: ByteStream, maxBufferedBytes: number) {
-    this.#stream = stream;
-    this.#maxBufferedBytes = maxBufferedBytes;
-  }
+  /** Ends the connection without further words. MUST lead to the socket's `close` event in any state. */
+  terminate(): void;
 
-  get bufferedAmount(): number {
-    return this.#keptBytes + this.#stream.writableLength;
-  }
+  /** Sends a ping that nobody waits for. */
+  ping(): void;
 
-  write(sequence: Sequence, holes: readonly Hole[] | null): boolean {
-    const pieces = holes === null ? sequence.runs : cutHoles(sequence, holes);
-    if (pieces.length === 0) return true;
-    if (!this.#stream.writableNeedDrain) {
-      this.#hand(pieces);
-      if (this.#stream.writableLength === 0) this.#granted = 0;
-      return true;
-    }
-    // What is being sent in this turn does not count: only a backlog makes a reader slow.
-    if (this.bufferedAmount > this.#maxBufferedBytes + this.#granted) return false;
-    for (const piece of pieces) {
-      this.#kept.push(piece);
-      this.#keptBytes += piece.length;
-    }
-    return true;
-  }
-
-  grant(bytes: number): void {
-    this.#granted += bytes;
-  }
-
-  finish(): void {
-    if (this.#kept.length === 0) {
-      this.#granted = 0;
-      return;
-    }
-    const kept = this.#kept;
-    this.discard();
-    this.#hand(kept);
-  }
-
-  discard(): void {
-    this.#kept = [];
-    this.#keptBytes = 0;
-  }
-
-  #hand(pieces: readonly Uint8Array[]): void {
-    if (!this.#stream.writable) return;
-    const only = pieces.length === 1 ? pieces[0] : undefined;
-    if (only !== undefined) {
-      this.#stream.write(only);
-      return;
-    }
-    this.#stream.cork();
-    for (const piece of pieces) this.#stream.write(piece);
-    this.#stream.uncork();
-  }
+  /** Pings; resolves to the time until the answer, in milliseconds. Rejects if the socket closes first. */
+  roundTrip(): Promise<number>;
 }

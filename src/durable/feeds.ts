@@ -1,24 +1,15 @@
 import type { MessagePacket } from "../backplane/broker.ts";
 import type { HistoryPolicy, HistoryStore, LogName } from "../backplane/history-store.ts";
+import { guarded } from "../protocol/guarded.ts";
 import { Feed } from "./feed.ts";
 
 /** A log nobody wrote to for so long is compared with what we have, in milliseconds. */
 const QUIET_MS = 30_000;
-const LOOK_EVERY_MS = 5000;
+const LOOK_EVERY_MS = 1000;
 /** At most so many logs are looked at in one go. */
 const LOOK_AT_MOST = 500;
-/** What all rings together may take, in bytes. */
+/** What all rings together may take of memory, in bytes. */
 const RINGS_BYTES = 64 * 1024 * 1024;
-
-/** Whom feeds are for. None of these may throw. */
-export interface FeedsHost {
-  deliver(log: LogName, packet: MessagePacket): number;
-  audience(log: LogName, packet: MessagePacket): number;
-  gap(log: LogName): void;
-  /** Nobody wants a log any more that is subscribed to only now. */
-  unfollowed(log: LogName): void;
-  report(error: unknown, stage: string): void;
-}
 
 /** How a log is kept and resumed from. */
 export interface LogRules extends HistoryPolicy {
@@ -26,107 +17,118 @@ export interface LogRules extends HistoryPolicy {
   readonly resumeLimit: number;
 }
 
-interface Open {
-  readonly feed: Feed;
-  readonly rules: LogRules;
-  /** Resolves when everything sent from now on will arrive. */
-  readonly opened: Promise<void>;
+/** Whom a log is for. None of these may throw. */
+export interface Followers {
+  readonly channel: LogName;
+  deliver(packet: MessagePacket): number;
+  /** How many `deliver` would count. */
+  audience(packet: MessagePacket): number;
+  /** Messages are lost for good. */
+  gap(): void;
 }
 
-/** The feeds of all durable rooms that this instance has members in. */
+interface Followed {
+  readonly log: LogName;
+  readonly feed: Feed;
+  readonly rules: LogRules;
+  ringBytes: number;
+}
+
+/** What the feeds of an instance share: the memory of their rings, and who looks at logs that fell quiet. */
 export class Feeds {
   readonly #history: HistoryStore;
-  readonly #host: FeedsHost;
-  readonly #feeds: Map<LogName, Open> = new Map();
+  readonly #failed: (error: unknown) => void;
+  readonly #followed: Map<Feed, Followed> = new Map();
+  /** Whom the look goes on with; a new round begins when it is through. */
+  #round: Iterator<Followed> = [].values();
   #ringsBytes = 0;
   #timer: NodeJS.Timeout | null = null;
   /** How often members had to be told that messages were lost. */
   gaps = 0;
 
-  constructor(history: HistoryStore, host: FeedsHost) {
+  constructor(history: HistoryStore, failed: (error: unknown) => void) {
     this.#history = history;
-    this.#host = host;
+    this.#failed = failed;
   }
 
-  get(log: string): Feed | undefined {
-    return this.#feeds.get(log as LogName)?.feed;
+  /** What the rings take of memory, in bytes. */
+  get ringsBytes(): number {
+    return this.#ringsBytes;
   }
 
-  /** Follows a log. Resolves when everything sent from now on will arrive. Idempotent. */
-  open(log: LogName, rules: LogRules): Promise<void> {
-    const found = this.#feeds.get(log);
-    if (found !== undefined) return found.opened;
-    const feed = this.#make(log, rules);
-    const opened = this.#follow(log, rules, feed);
-    this.#feeds.set(log, { feed, rules, opened });
-    this.#timer ??= setInterval(() => this.#look(), LOOK_EVERY_MS).unref();
-    return opened;
+  /**
+   * Follows a log. `opened` resolves when everything sent from now on will arrive; it never rejects: a log that
+   * cannot be read must not hold up its room.
+   */
+  follow(followers: Followers, rules: LogRules): { feed: Feed; opened: Promise<void> } {
+    const log = followers.channel;
+    const history = this.#history;
+    const feed = new Feed(
+      {
+        read: (since, limit) => history.read(log, since, limit),
+        tail: (limit, maxBytes) => history.tail(log, limit, maxBytes),
+        deliver: (packet) => followers.deliver(packet),
+        audience: (packet) => followers.audience(packet),
+        gap: () => {
+          this.gaps++;
+          followers.gap();
+        },
+        failed: this.#failed,
+        resized: () => this.#resized(followed),
+      },
+      Math.min(rules.resumeLimit, rules.maxLength),
+    );
+    const followed: Followed = { log, feed, rules, ringBytes: 0 };
+    this.#followed.set(feed, followed);
+    this.#timer ??= setInterval(
+      guarded(() => this.#look(), this.#failed),
+      LOOK_EVERY_MS,
+    ).unref();
+    return { feed, opened: this.#begin(followed) };
   }
 
-  close(log: LogName): void {
-    const found = this.#feeds.get(log);
-    if (found === undefined) return;
-    this.#feeds.delete(log);
-    found.feed.close();
-    this.#ringsBytes -= found.feed.ringBytes;
+  /** Ends a feed; what is under way for it has no effect any more. */
+  close(feed: Feed): void {
+    const followed = this.#followed.get(feed);
+    if (followed === undefined) return;
+    feed.close();
+    this.#followed.delete(feed);
+    this.#ringsBytes -= followed.ringBytes;
   }
 
   /** The backplane is there again: whatever was missed is read. */
   recovered(): void {
-    for (const { feed } of this.#feeds.values()) feed.check();
+    for (const feed of this.#followed.keys()) feed.check();
   }
 
   stop(): void {
     if (this.#timer !== null) clearInterval(this.#timer);
     this.#timer = null;
-    for (const log of [...this.#feeds.keys()]) this.close(log);
+    for (const feed of [...this.#followed.keys()]) this.close(feed);
   }
 
-  /** Never rejects: a log that cannot be read must not hold up its room. */
-  async #follow(log: LogName, rules: LogRules, feed: Feed): Promise<void> {
+  async #begin({ log, rules, feed }: Followed): Promise<void> {
     let position: string | null = null;
     try {
       position = await this.#history.follow(log, rules);
     } catch (error) {
-      this.#host.report(error, "history");
+      this.#failed(error);
     }
     feed.begin(position);
-    // Everybody may have left while it was being subscribed to.
-    if (!this.#feeds.has(log)) this.#host.unfollowed(log);
   }
 
-  #make(log: LogName, { resumeLimit, maxLength }: LogRules): Feed {
-    const history = this.#history;
-    const host = this.#host;
-    let ringBytes = 0;
-    const feed = new Feed(
-      {
-        read: (since, limit) => history.read(log, since, limit),
-        tail: (limit, maxBytes) => history.tail(log, limit, maxBytes),
-        deliver: (packet) => host.deliver(log, packet),
-        audience: (packet) => host.audience(log, packet),
-        gap: () => {
-          this.gaps++;
-          host.gap(log);
-        },
-        failed: (error) => host.report(error, "history"),
-        resized: () => {
-          const grown = feed.ringBytes - ringBytes;
-          ringBytes += grown;
-          this.#ringsBytes += grown;
-          if (grown > 0 && this.#ringsBytes > RINGS_BYTES) this.#shed(feed);
-        },
-      },
-      Math.min(resumeLimit, maxLength),
-    );
-    return feed;
+  #resized(followed: Followed): void {
+    const grown = followed.feed.ringBytes - followed.ringBytes;
+    followed.ringBytes += grown;
+    this.#ringsBytes += grown;
+    if (grown > 0 && this.#ringsBytes > RINGS_BYTES) this.#shed(followed.feed);
   }
 
   /** Those that were quiet longest give up their rings first. */
   #shed(keep: Feed): void {
-    const others = [...this.#feeds.values()].filter(({ feed }) => feed !== keep);
-    others.sort((a, b) => a.feed.heardAt - b.feed.heardAt);
-    for (const { feed } of others) {
+    const others = [...this.#followed.keys()].filter((feed) => feed !== keep);
+    others.sort((a, b) => a.heardAt - b.heardAt);
+    for (const feed of others) {
       if (this.#ringsBytes <= RINGS_BYTES / 2) return;
       feed.shed();
     }
@@ -136,9 +138,15 @@ export class Feeds {
   #look(): void {
     const quietSince = performance.now() - QUIET_MS;
     let looked = 0;
-    for (const [log, { feed, rules }] of this.#feeds) {
+    for (let passed = 0; passed < this.#followed.size && looked < LOOK_AT_MOST; passed++) {
+      const next = this.#round.next();
+      if (next.done === true) {
+        this.#round = this.#followed.values();
+        continue;
+      }
+      const { log, feed, rules } = next.value;
       if (feed.heardAt > quietSince) continue;
-      if (++looked > LOOK_AT_MOST) return;
+      looked++;
       feed.heardAt = performance.now();
       this.#history.end(log, rules).then(
         (end) => {

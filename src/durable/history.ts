@@ -1,4 +1,4 @@
-import type { HistoryEntry, LogName } from "../backplane/history-store.ts";
+import type { HistoryEntry, HistoryStore, LogName } from "../backplane/history-store.ts";
 import type { Connection } from "../connection/connection.ts";
 import type { ServerConnection } from "../connection/server-connection.ts";
 import { EncodedMessage } from "../protocol/encoded-message.ts";
@@ -6,9 +6,7 @@ import { replayed } from "../protocol/envelope.ts";
 import { checkName } from "../protocol/names.ts";
 import { BEGINNING, EVERYONE } from "../protocol/roomcast-v1.ts";
 import { checkSetting, wholeNumber } from "../protocol/setting.ts";
-import { logOf } from "../rooms/policy.ts";
-import type { LocalInstance } from "../server/instance.ts";
-import { isExcepted } from "./resume.ts";
+import { unawaited } from "../protocol/unawaited.ts";
 
 /**
  * The logs of durable rooms; that of messages to everyone is called `EVERYONE`. Every method rejects with a
@@ -18,8 +16,8 @@ import { isExcepted } from "./resume.ts";
 export interface History {
   /**
    * The messages of a room after the position `since` (which is not among them), oldest first. Awaited: one
-   * page, at most `limit` (default 100), and `next`, where to read on, if there are more. Iterated: all of
-   * them, a page at a time.
+   * page, at most `limit` (default 100) and about 1 MiB, and `next`, where to read on, if there are more.
+   * Iterated: all of them, a page at a time.
    */
   read(room: string, options?: ReadOptions): Reading;
 
@@ -60,38 +58,56 @@ export interface HistoryMessage {
 
 const LIMIT = wholeNumber("", 100, 1, 10_000);
 
-export class HistoryReader implements History {
-  readonly #instance: LocalInstance;
+/** What a reader of logs is made of. */
+export interface HistoryParts {
+  readonly store: HistoryStore;
+  /** The connection of this instance that has an id. */
+  readonly find: (id: string) => ServerConnection | undefined;
+  readonly counts: { readonly gaps: number };
+  readonly outcomes: { readonly recovered: number; readonly lost: number };
+  readonly failed: (error: unknown) => void;
+}
 
-  constructor(instance: LocalInstance) {
-    this.#instance = instance;
+export class HistoryReader implements History {
+  readonly #parts: HistoryParts;
+
+  constructor(parts: HistoryParts) {
+    this.#parts = parts;
   }
 
   get gaps(): number {
-    return this.#instance.feeds.gaps;
+    return this.#parts.counts.gaps;
   }
 
   get resumes(): { readonly recovered: number; readonly lost: number } {
-    return { ...this.#instance.resumer.outcomes };
+    return { ...this.#parts.outcomes };
   }
 
   read(room: string, options: ReadOptions = {}): Reading {
-    const first = this.#page(room, options);
+    const first = unawaited(this.#page(room, options), this.#parts.failed);
     return Object.assign(first, { [Symbol.asyncIterator]: () => this.#all(first, room, options) });
   }
 
-  async replay(
+  replay(
     connection: Connection<unknown>,
     room: string,
-    { since = BEGINNING, limit = Number.POSITIVE_INFINITY }: ReadOptions = {},
+    options: ReadOptions = {},
   ): Promise<number> {
-    const to = this.#instance.registry.get(connection.id);
+    return unawaited(this.#replay(connection, room, options), this.#parts.failed);
+  }
+
+  async #replay(
+    connection: Connection<unknown>,
+    room: string,
+    { since = BEGINNING, limit = Number.POSITIVE_INFINITY }: ReadOptions,
+  ): Promise<number> {
+    const to = this.#parts.find(connection.id);
     if (to === undefined) throw new RangeError("The connection is not one of this instance.");
     const log = checkLog(room);
     let sent = 0;
     for (let from: string | undefined = since; from !== undefined && sent < limit; ) {
       const atMost = Math.min(limit - sent, LIMIT.default);
-      const page = await this.#instance.readHistory(log, from, atMost);
+      const page = await this.#parts.store.read(log, from, atMost);
       sent += this.#send(to, page.entries);
       await to.drained();
       if (to.state !== "open") break;
@@ -103,9 +119,10 @@ export class HistoryReader implements History {
   #send(to: ServerConnection, entries: readonly HistoryEntry[]): number {
     let sent = 0;
     for (const { id, message, except } of entries) {
-      if (isExcepted(to, except)) continue;
-      to.grant(message.data.length);
-      this.#instance.deliverFrame(to, new EncodedMessage(replayed(message, id)).plain);
+      if (to.isExcepted(except)) continue;
+      const { plain } = new EncodedMessage(replayed(message, id));
+      to.transport.grant(plain.bytes.length);
+      to.deliverFrame(plain);
       sent++;
     }
     return sent;
@@ -113,7 +130,7 @@ export class HistoryReader implements History {
 
   async #page(room: string, { since = BEGINNING, limit }: ReadOptions): Promise<ReadResult> {
     const atMost = checkSetting("limit", limit, LIMIT);
-    const page = await this.#instance.readHistory(checkLog(room), since, atMost);
+    const page = await this.#parts.store.read(checkLog(room), since, atMost);
     const messages = page.entries.map(toMessage);
     return page.next === undefined ? { messages } : { messages, next: page.next };
   }
@@ -132,7 +149,7 @@ export class HistoryReader implements History {
 }
 
 function checkLog(room: string): LogName {
-  return logOf(room === EVERYONE ? room : checkName("room", room));
+  return room === EVERYONE ? "broadcast" : `room:${checkName("room", room)}`;
 }
 
 function toMessage({ id, prev, message }: HistoryEntry): HistoryMessage {

@@ -1,20 +1,21 @@
-import type { Link } from "../protocol/roomcast-v1.ts";
-
-/** What a ring keeps: a link of a log, and how large it is. */
-export interface Linked extends Link {
-  /** Bytes of payload. */
-  readonly size: number;
-}
+import type { HistoryEntry } from "../backplane/history-store.ts";
 
 /**
- * The newest entries of one log, bounded in number and bytes. What clients missed for a short while is
+ * What an entry takes besides its payload, in bytes: the objects, its positions, and the heads of its frames.
+ */
+const ENTRY_BYTES = 1024;
+/** An entry's payload lies here as it came, and in the frames that members were sent. */
+const FORMS = 3;
+
+/**
+ * The newest entries of one log, bounded in number and bytes of payload. What clients missed for a short while is
  * answered from here, as far as each entry names the one before it; entries from before a gap are kept only to
  * be recognised.
  */
-export class Ring<T extends Linked> {
+export class Ring {
   readonly #maxEntries: number;
-  readonly #maxBytes: number;
-  #entries: T[] = [];
+  readonly #maxPayload: number;
+  #entries: HistoryEntry[] = [];
   /** Entries before this index were dropped; they are cut off when they are half of the array. */
   #first = 0;
   /** Position → its index in `#entries`, counted from the first entry there ever was. */
@@ -22,15 +23,16 @@ export class Ring<T extends Linked> {
   #dropped = 0;
   /** The first entry after the last gap, counted so too. */
   #chain = 0;
-  #bytes = 0;
+  #payload = 0;
 
-  constructor(maxEntries: number, maxBytes: number) {
+  constructor(maxEntries: number, maxPayload: number) {
     this.#maxEntries = maxEntries;
-    this.#maxBytes = maxBytes;
+    this.#maxPayload = maxPayload;
   }
 
+  /** What it takes of memory. */
   get bytes(): number {
-    return this.#bytes;
+    return FORMS * this.#payload + ENTRY_BYTES * this.length;
   }
 
   get length(): number {
@@ -52,15 +54,15 @@ export class Ring<T extends Linked> {
   }
 
   /** Adds an entry whose predecessor is the newest one here, unless there is none or the ring was cut. */
-  push(entry: T): void {
+  push(entry: HistoryEntry): void {
     this.#places.set(entry.id, this.#dropped + this.#entries.length);
     this.#entries.push(entry);
-    this.#bytes += entry.size;
+    this.#payload += entry.message.data.length;
     while (this.#isFull()) this.#dropOldest();
   }
 
   /** Everything after a position, oldest first; null if the ring does not reach back so far. */
-  after(position: string): readonly T[] | null {
+  after(position: string): readonly HistoryEntry[] | null {
     if (position === this.start) return this.#entries.slice(this.#chainStart);
     const place = this.#places.get(position);
     if (place === undefined || place < this.#chain) return null;
@@ -72,7 +74,7 @@ export class Ring<T extends Linked> {
     this.#first = 0;
     this.#dropped = 0;
     this.#chain = 0;
-    this.#bytes = 0;
+    this.#payload = 0;
     this.#places = new Map();
   }
 
@@ -82,13 +84,13 @@ export class Ring<T extends Linked> {
 
   /** One entry that alone is over the bound is kept until the next. */
   #isFull(): boolean {
-    return this.length > this.#maxEntries || (this.#bytes > this.#maxBytes && this.length > 1);
+    return this.length > this.#maxEntries || (this.#payload > this.#maxPayload && this.length > 1);
   }
 
   #dropOldest(): void {
     const oldest = this.#entries[this.#first++];
     if (oldest === undefined) return;
-    this.#bytes -= oldest.size;
+    this.#payload -= oldest.message.data.length;
     this.#places.delete(oldest.id);
     if (this.#first * 2 <= this.#entries.length) return;
     this.#entries = this.#entries.slice(this.#first);

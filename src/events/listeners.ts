@@ -1,3 +1,5 @@
+import { isThenable } from "../protocol/thenable.ts";
+
 type Listener<A extends unknown[]> = (...args: A) => unknown;
 
 /**
@@ -35,7 +37,9 @@ export class Listeners<E extends { [K in keyof E]: unknown[] }> {
     for (const listener of [...listeners]) {
       try {
         const result = listener(...args);
-        if (result instanceof Promise) result.catch((error) => this.#onFailure(error, event));
+        if (isThenable(result)) {
+          result.then(undefined, (error: unknown) => this.#onFailure(error, event));
+        }
       } catch (error) {
         this.#onFailure(error, event);
       }

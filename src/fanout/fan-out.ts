@@ -1,5 +1,5 @@
 import type { Frame } from "../protocol/frame.ts";
-import type { Outbox } from "./outbox.ts";
+import type { Recipient } from "./recipient.ts";
 import { Sequence } from "./sequence.ts";
 
 /** When a flush has run this long, the rest waits for the next turn of the event loop. */
@@ -9,24 +9,24 @@ const WRITES_BETWEEN_LOOKS = 16;
 /** A tree with more nodes is flushed before the turn ends, so that its memory is bounded. */
 const MAX_NODES = 100_000;
 
-/** A message in the forms connections take it in; the same object each time for the same form. */
-export interface Forms {
+/** A message in the forms connections take it in: the same `Frame` each time for the same form. */
+export interface Framed {
   /** For those whose `enveloped` is this. */
   frame(enveloped: boolean): Frame;
   /** What an excepted connection gets in its place; null: nothing. */
   instead(enveloped: boolean): Frame | null;
 }
 
-/** What `FanOut` needs from the world. */
-export interface Turn {
-  /** Calls `flush` once, after the events of this turn of the event loop. */
+/** The event loop, as far as `FanOut` needs it. */
+export interface EventLoop {
+  /** Calls `flush` once, after the events of this turn. */
   schedule(flush: () => void): void;
   /** A monotonic clock in milliseconds. */
   now(): number;
 }
 
-/** The event loop of Node: a flush follows the reads of each turn. */
-const EVENT_LOOP: Turn = {
+/** That of Node: a flush follows the reads of each turn. */
+const NODE: EventLoop = {
   schedule: (flush) => void setImmediate(flush),
   now: () => performance.now(),
 };
@@ -37,23 +37,24 @@ const EVENT_LOOP: Turn = {
  * write per connection however many messages it carried, and an idle server adds no delay.
  */
 export class FanOut {
-  readonly #turn: Turn;
+  readonly #loop: EventLoop;
   #root: Sequence = Sequence.empty();
   #nodes = 0;
-  /** Connections with something pending, in the order they became so. */
-  #dirty: Outbox[] = [];
+  /** Connections with something pending, in the order they became so; those before `#next` were written. */
+  #dirty: Recipient[] = [];
+  #next = 0;
   #scheduled = false;
   readonly #flush = (): void => {
     this.#scheduled = false;
     this.#flushFor(FLUSH_BUDGET_MS);
   };
 
-  constructor(turn: Turn = EVENT_LOOP) {
-    this.#turn = turn;
+  constructor(loop: EventLoop = NODE) {
+    this.#loop = loop;
   }
 
   /** Appends `frame` to what one connection is owed. */
-  deliver(frame: Frame, to: Outbox): void {
+  deliver(frame: Frame, to: Recipient): void {
     this.#append(frame, to);
     this.#schedule();
   }
@@ -64,10 +65,10 @@ export class FanOut {
    * the others around a hole.
    */
   deliverAll(
-    forms: Forms,
-    members: readonly Outbox[],
-    except: readonly Outbox[],
-    waiting: readonly Outbox[],
+    message: Framed,
+    members: readonly Recipient[],
+    except: readonly Recipient[],
+    waiting: readonly Recipient[],
   ): void {
     // The hot loop: connections mostly stand together, so the last step taken is mostly the next.
     let from: Sequence | null = null;
@@ -79,26 +80,26 @@ export class FanOut {
       } else {
         from = member.pending;
         enveloped = member.enveloped;
-        to = this.#append(forms.frame(enveloped), member);
+        to = this.#append(message.frame(enveloped), member);
       }
     }
-    for (const member of except) cut(member, forms.instead(member.enveloped));
+    for (const member of except) cut(member, message.instead(member.enveloped));
     for (const member of waiting) cut(member, null);
     this.#schedule();
   }
 
-  #append(frame: Frame, outbox: Outbox): Sequence {
-    let from = outbox.pending;
+  #append(frame: Frame, recipient: Recipient): Sequence {
+    let from = recipient.pending;
     if (from === null) {
       from = this.#root;
-      this.#dirty.push(outbox);
+      this.#dirty.push(recipient);
     }
     let to = from.find(frame);
     if (to === undefined) {
       to = from.grow(frame);
       this.#nodes++;
     }
-    outbox.pending = to;
+    recipient.pending = to;
     return to;
   }
 
@@ -106,7 +107,7 @@ export class FanOut {
     if (this.#nodes > MAX_NODES) this.#flushFor(Number.POSITIVE_INFINITY);
     if (this.#scheduled || this.#dirty.length === 0) return;
     this.#scheduled = true;
-    this.#turn.schedule(this.#flush);
+    this.#loop.schedule(this.#flush);
   }
 
   /** Writes what is owed for `budgetMs`; what is left comes first in the next turn. */
@@ -114,21 +115,24 @@ export class FanOut {
     // Those written from here on start a new tree; those still waiting go on growing the old one.
     this.#root = Sequence.empty();
     this.#nodes = 0;
-    const deadline = this.#turn.now() + budgetMs;
-    const dirty = this.#dirty;
-    let written = 0;
-    for (const outbox of dirty) {
-      outbox.flush();
+    const deadline = this.#loop.now() + budgetMs;
+    for (let written = 0; this.#next < this.#dirty.length; ) {
+      if (written > 0 && written % WRITES_BETWEEN_LOOKS === 0 && this.#loop.now() >= deadline)
+        break;
       written++;
-      if (written % WRITES_BETWEEN_LOOKS === 0 && this.#turn.now() >= deadline) break;
+      this.#dirty[this.#next++]?.flush();
     }
-    this.#dirty = dirty.slice(written);
+    // Cut off when they are half of the list, so that each is copied once, however long the list is.
+    if (this.#next * 2 >= this.#dirty.length) {
+      this.#dirty = this.#dirty.slice(this.#next);
+      this.#next = 0;
+    }
     this.#schedule();
   }
 }
 
-function cut(outbox: Outbox, instead: Frame | null): void {
-  if (outbox.pending === null) return;
-  outbox.holes ??= [];
-  outbox.holes.push({ at: outbox.pending, instead });
+function cut(recipient: Recipient, instead: Frame | null): void {
+  if (recipient.pending === null) return;
+  recipient.holes ??= [];
+  recipient.holes.push({ at: recipient.pending, instead });
 }

@@ -83,13 +83,13 @@ export class Sequence {
     return this.#runs;
   }
 
-  /** The frames of the sequence, oldest first. */
-  frames(): Frame[] {
-    const frames: Frame[] = [];
+  /** The nodes of the sequence, one for each frame, oldest first. */
+  nodes(): Sequence[] {
+    const nodes: Sequence[] = [];
     for (let node: Sequence | null = this; node !== null; node = node.#parent ?? node.#previous) {
-      if (node.frame !== null) frames.push(node.frame);
+      if (node.frame !== null) nodes.push(node);
     }
-    return frames.reverse();
+    return nodes.reverse();
   }
 
   #after(frame: Frame): Sequence {

@@ -56,8 +56,12 @@ export class RoomLog<T> {
     return entry;
   }
 
-  /** At most `limit` entries after `since`, oldest first. */
-  after(since: Position, limit: number): readonly LogEntry<T>[] {
+  /** At most `limit` entries after `since`, oldest first, and no more once they have `maxBytes`. */
+  after(
+    since: Position,
+    limit: number,
+    maxBytes: number = Number.POSITIVE_INFINITY,
+  ): readonly LogEntry<T>[] {
     let low = this.#first;
     let high = this.#entries.length;
     while (low < high) {
@@ -66,7 +70,11 @@ export class RoomLog<T> {
       if (entry !== undefined && !isBefore(since, entry.position)) low = middle + 1;
       else high = middle;
     }
-    return this.#entries.slice(low, low + limit);
+    let to = low;
+    for (let bytes = 0; to < this.#entries.length && to < low + limit && bytes < maxBytes; to++) {
+      bytes += this.#entries[to]?.bytes ?? 0;
+    }
+    return this.#entries.slice(low, to);
   }
 
   /** The newest entries, oldest first: at most `limit`, and no more once they have `maxBytes`. */

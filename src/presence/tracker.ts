@@ -4,8 +4,10 @@ import type {
   Transition,
   UserPresence,
 } from "../backplane/presence-store.ts";
+import { guarded } from "../protocol/guarded.ts";
 import { checkName } from "../protocol/names.ts";
 import { LocalPresence } from "./local-presence.ts";
+import { PendingWrites } from "./pending-writes.ts";
 import { UserRooms } from "./user-rooms.ts";
 import { type PresenceChange, PresenceWatch } from "./watch.ts";
 
@@ -36,12 +38,8 @@ export interface PresenceObserver {
   report(error: unknown): void;
 }
 
-/** A write that is under way. */
-interface Write {
-  readonly place: string;
-  readonly user: string;
-  readonly done: Promise<void>;
-}
+/** The longest time a timer of Node can wait for, in milliseconds. */
+const MAX_TIMER_MS = 0x7fff_ffff;
 
 /** The place that stands for being online; no room has an empty name. */
 const ONLINE = "";
@@ -58,8 +56,7 @@ export class PresenceTracker implements Presence {
   readonly #entries: Map<string, PresenceEntry> = new Map();
   /** For each of them: the rooms they are in as a user. */
   readonly #asUser: Map<string, UserRooms> = new Map();
-  /** The last write about a user in a place, so that each waits for the one before it. */
-  readonly #writes: Map<string, Write> = new Map();
+  readonly #writes: PendingWrites = new PendingWrites();
   readonly #watches: Set<PresenceWatch> = new Set();
   #graceTimer: NodeJS.Timeout | null = null;
   #started = false;
@@ -89,7 +86,7 @@ export class PresenceTracker implements Presence {
   }
 
   /** A connection of the user was made. The cluster is told after `ready`; resolves when it knows. */
-  async connected(user: string, entry: PresenceEntry, ready: Promise<void>): Promise<void> {
+  async connected(user: string, entry: PresenceEntry, ready: Promise<void> | null): Promise<void> {
     if (!this.#entries.has(user)) this.#entries.set(user, entry);
     if (this.#local.add(ONLINE, user) === "came") await this.#tell(ONLINE, user, true, ready);
     else await ready;
@@ -101,7 +98,7 @@ export class PresenceTracker implements Presence {
   }
 
   /** A connection of the user joined the room. The cluster is told after `ready`. */
-  async joined(room: string, user: string, ready: Promise<void>): Promise<void> {
+  async joined(room: string, user: string, ready: Promise<void> | null): Promise<void> {
     if (this.#local.add(room, user) === "came") await this.#tell(room, user, true, ready);
     else await ready;
   }
@@ -187,13 +184,7 @@ export class PresenceTracker implements Presence {
 
   /** Waits for writes that are under way, so that this instance reads what it has written. */
   async #settled(place: string | undefined, user?: string): Promise<void> {
-    const pending: Promise<void>[] = [];
-    for (const write of this.#writes.values()) {
-      const concerns =
-        (place === undefined || write.place === place) &&
-        (user === undefined || write.user === user);
-      if (concerns) pending.push(write.done);
-    }
+    const pending = this.#writes.about(place, user);
     if (pending.length > 0) await Promise.all(pending);
   }
 
@@ -204,29 +195,29 @@ export class PresenceTracker implements Presence {
   }
 
   /** Tells the cluster that a user came to a place or went, after everything told of them there before. */
-  #tell(place: string, user: string, came: boolean, ready?: Promise<void>): Promise<void> {
+  #tell(
+    place: string,
+    user: string,
+    came: boolean,
+    ready: Promise<void> | null = null,
+  ): Promise<void> {
     if (place === ONLINE && !came) this.#forget(user);
     if (!this.#started) return ready ?? Promise.resolve();
-    const key = `${place}\n${user}`;
-    const done = this.#writeAfter(this.#writes.get(key)?.done, ready, place, user, came).finally(
-      () => {
-        if (this.#writes.get(key)?.done === done) this.#writes.delete(key);
-      },
+    return this.#writes.add(place, user, (before) =>
+      this.#writeAfter(before, ready, place, user, came),
     );
-    this.#writes.set(key, { place, user, done });
-    return done;
   }
 
   async #writeAfter(
     before: Promise<void> | undefined,
-    ready: Promise<void> | undefined,
+    ready: Promise<void> | null,
     place: string,
     user: string,
     came: boolean,
   ): Promise<void> {
     if (before !== undefined) await before;
     try {
-      await ready;
+      if (ready !== null) await ready;
       if (place !== ONLINE) await this.#writeRoom(place, user, came);
       else if (came) await this.#writeOnline(user);
       else if (await this.#store.offline(user)) this.#observer.raise({ type: "offline", user });
@@ -262,13 +253,21 @@ export class PresenceTracker implements Presence {
   #watchGrace(): void {
     const next = this.#local.nextExpiry;
     if (next === null || this.#graceTimer !== null) return;
-    const wait = Math.max(0, next - performance.now());
-    this.#graceTimer = setTimeout(() => {
-      this.#graceTimer = null;
-      const expired = this.#local.takeExpired(performance.now());
-      for (const { place, user } of expired) void this.#tell(place, user, false);
-      this.#watchGrace();
-    }, wait);
-    this.#graceTimer.unref();
+    // Longer than a timer can: it looks again then. Without an end there is nothing to look for.
+    if (next === Number.POSITIVE_INFINITY) return;
+    const wait = Math.min(Math.max(0, next - performance.now()), MAX_TIMER_MS);
+    const look = guarded(
+      () => this.#endGraces(),
+      (error) => this.#observer.report(error),
+    );
+    this.#graceTimer = setTimeout(look, wait).unref();
+  }
+
+  #endGraces(): void {
+    this.#graceTimer = null;
+    for (const { place, user } of this.#local.takeExpired(performance.now())) {
+      void this.#tell(place, user, false);
+    }
+    this.#watchGrace();
   }
 }

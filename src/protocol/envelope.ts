@@ -1,17 +1,11 @@
 import type { Payload } from "./payload.ts";
-import { EVERYONE, type Link } from "./roomcast-v1.ts";
+import type { Link } from "./roomcast-v1.ts";
 
 /** Bytes that say how long the header of a binary message is. */
 const LENGTH_BYTES = 2;
 
 /** Where a message was sent, as an envelope says it; null: to one user or connection. */
 export type EnvelopeRoom = string | null;
-
-/** The room in the envelope of what comes on a channel. */
-export function roomOfChannel(channel: string): EnvelopeRoom {
-  if (channel.startsWith("room:")) return channel.slice("room:".length);
-  return channel === "broadcast" ? EVERYONE : null;
-}
 
 /** A `message` frame of `roomcast.v1`: JSON, or, for binary payloads, a header and then the bytes. */
 export function envelope(payload: Payload, room: EnvelopeRoom, link: Link | null): Payload {

@@ -27,6 +27,6 @@ export type SchemaOutput<S extends StandardSchema> = NonNullable<S["~standard"][
 /** Says what is wrong with a value, beginning with the field. */
 export function describeIssues([issue]: readonly SchemaIssue[]): string {
   const { message, path = [] } = issue ?? { message: "The message does not fit." };
-  const field = path.map((segment) => (typeof segment === "object" ? segment.key : segment));
+  const field = path.map((segment) => String(typeof segment === "object" ? segment.key : segment));
   return `${field.join(".")}${field.length > 0 ? ": " : ""}${message}`;
 }

@@ -1,101 +1,113 @@
-import type { Channel, Exclusion, MessagePacket } from "../backplane/broker.ts";
+import type { Exclusion, MessagePacket } from "../backplane/broker.ts";
 import type { ServerConnection } from "../connection/server-connection.ts";
-import type { Resumer } from "../durable/resume.ts";
-import type { FanOut, Forms } from "../fanout/fan-out.ts";
-import { type EnvelopeRoom, roomOfChannel } from "../protocol/envelope.ts";
+import type { FanOut, Framed } from "../fanout/fan-out.ts";
+import { EncodedMessage } from "../protocol/encoded-message.ts";
 import type { Frame } from "../protocol/frame.ts";
-import { DenseSet, type Members } from "./dense-set.ts";
+import type { Members } from "./dense-set.ts";
 import type { Registry } from "./registry.ts";
+import type { Arrival, Group } from "./room.ts";
 
-/** A message as the connections of one channel get it. */
-class PacketForms implements Forms {
+/** What keeping a packet for somebody who is on the way takes besides its payload, in bytes. */
+const PACKET_BYTES = 512;
+
+/** A message as the connections of one group get it. */
+class GroupMessage implements Framed {
   readonly #packet: MessagePacket;
-  readonly #room: EnvelopeRoom;
+  readonly #name: string | null;
 
-  constructor(packet: MessagePacket, room: EnvelopeRoom) {
+  constructor(packet: MessagePacket, name: string | null) {
     this.#packet = packet;
-    this.#room = room;
+    this.#name = name;
   }
 
   frame(enveloped: boolean): Frame {
     const { message, link } = this.#packet;
-    return enveloped ? message.enveloped(this.#room, link ?? null) : message.plain;
+    return enveloped ? message.enveloped(this.#name, link ?? null) : message.plain;
   }
 
   instead(enveloped: boolean): Frame | null {
     const { message, link } = this.#packet;
-    return enveloped && link !== undefined ? message.skipped(this.#room, link) : null;
+    return enveloped && link !== undefined ? message.skipped(this.#name, link) : null;
   }
 }
 
-/**
- * Queues a message to the connections of this instance that its channel names; for those on their way into
- * the room it waits. Answers how many they were.
- */
-export function deliverLocally(
-  registry: Registry<ServerConnection>,
-  fanOut: FanOut,
-  resumer: Resumer,
-  channel: Channel,
-  packet: MessagePacket,
-): number {
-  const members = membersOf(registry, channel);
-  if (members.size === 0) return 0;
-  const except = packet.except === null ? NOBODY : leftOut(registry, members, packet.except);
-  const joining = resumer.joining(channel);
-  const waiting = joining === undefined ? NOBODY : [...joining.keys()];
-  const forms = new PacketForms(packet, roomOfChannel(channel));
-  fanOut.deliverAll(
-    forms,
-    members.items,
-    joining === undefined ? except : except.filter((connection) => !joining.has(connection)),
-    waiting,
-  );
-  // What is in a log is read from there.
-  if (joining !== undefined && packet.link === undefined) {
-    for (const joiner of [...joining.values()]) {
-      if (!except.includes(joiner.connection)) resumer.hold(joiner, packet);
+/** Queues messages to the connections of this instance they are for. */
+export class LocalDelivery {
+  readonly #registry: Registry;
+  readonly #fanOut: FanOut;
+  /** Somebody on the way into a room was sent more than may wait. */
+  readonly #overfull: (arrival: Arrival) => void;
+
+  constructor(registry: Registry, fanOut: FanOut, overfull: (arrival: Arrival) => void) {
+    this.#registry = registry;
+    this.#fanOut = fanOut;
+    this.#overfull = overfull;
+  }
+
+  /** Queues a message to the members of a group; for those on their way in it waits. Answers how many they are. */
+  deliver(group: Group, packet: MessagePacket): number {
+    const { members, arrivals } = group;
+    if (members.size === 0) return 0;
+    const except = this.#leftOut(members, packet.except);
+    const message = new GroupMessage(packet, group.name);
+    if (arrivals === null) this.#fanOut.deliverAll(message, members.items, except, NOBODY);
+    else {
+      const present = except.filter((connection) => !arrivals.has(connection));
+      this.#fanOut.deliverAll(message, members.items, present, [...arrivals.keys()]);
+      // What is in a log is read from there.
+      if (packet.link === undefined) this.#hold(arrivals, packet, except);
+    }
+    return members.size - except.length;
+  }
+
+  /** How many members `deliver` would count. */
+  audience({ members }: Group, { except }: MessagePacket): number {
+    return members.size - this.#leftOut(members, except).length;
+  }
+
+  /** Tells the members of a room that messages are lost for good. */
+  gap(group: Group): void {
+    const frame = EncodedMessage.from({ type: "gap", room: group.name }).plain;
+    for (const member of group.members.items) {
+      if (member.enveloped && group.arrivals?.has(member) !== true) member.deliverFrame(frame);
     }
   }
-  return members.size - except.length;
-}
 
-/** How many connections of this instance `deliverLocally` would count. */
-export function audienceOf(
-  registry: Registry<ServerConnection>,
-  channel: Channel,
-  { except }: MessagePacket,
-): number {
-  const members = membersOf(registry, channel);
-  return members.size - (except === null ? 0 : leftOut(registry, members, except).length);
-}
+  #hold(
+    arrivals: ReadonlyMap<ServerConnection, Arrival>,
+    packet: MessagePacket,
+    except: readonly ServerConnection[],
+  ): void {
+    for (const arrival of [...arrivals.values()]) {
+      if (except.includes(arrival.connection)) continue;
+      arrival.held.push(packet);
+      arrival.heldBytes += packet.message.data.length + PACKET_BYTES;
+      if (arrival.heldBytes > arrival.connection.maxBufferedBytes) this.#overfull(arrival);
+    }
+  }
 
-/** The connections of this instance that a channel of many stands for. Valid until the next change. */
-export function membersOf(
-  registry: Registry<ServerConnection>,
-  channel: Channel,
-): Members<ServerConnection> {
-  if (channel.startsWith("room:")) return registry.inRoom(channel.slice("room:".length));
-  if (channel.startsWith("user:")) return registry.ofUser(channel.slice("user:".length));
-  // On an instance's channel a packet names its connection; without one it is for nobody.
-  return channel === "broadcast" ? registry.connections : NO_MEMBERS;
+  #leftOut(
+    members: Members<ServerConnection>,
+    except: Exclusion | null,
+  ): readonly ServerConnection[] {
+    if (except === null) return NOBODY;
+    const { connections, users } = except;
+    if (users.length === 0 && connections.length === 1) {
+      const only = this.#registry.get(connections[0] ?? "");
+      return only !== undefined && members.has(only) ? [only] : NOBODY;
+    }
+    const named = new Set<ServerConnection>();
+    for (const id of connections) {
+      const connection = this.#registry.get(id);
+      if (connection !== undefined && members.has(connection)) named.add(connection);
+    }
+    for (const user of users) {
+      for (const connection of this.#registry.users.get(user)?.members.items ?? []) {
+        if (members.has(connection)) named.add(connection);
+      }
+    }
+    return [...named];
+  }
 }
 
 const NOBODY: readonly ServerConnection[] = [];
-const NO_MEMBERS: Members<ServerConnection> = new DenseSet();
-
-function leftOut(
-  registry: Registry<ServerConnection>,
-  members: Members<ServerConnection>,
-  except: Exclusion,
-): ServerConnection[] {
-  const named = new Set<ServerConnection>();
-  for (const id of except.connections) {
-    const connection = registry.get(id);
-    if (connection !== undefined) named.add(connection);
-  }
-  for (const user of except.users) {
-    for (const connection of registry.ofUser(user).items) named.add(connection);
-  }
-  return [...named].filter((connection) => members.has(connection));
-}

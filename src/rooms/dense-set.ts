@@ -5,13 +5,17 @@ export interface Members<T> {
   has(item: T): boolean;
 }
 
+/** Up to so many items are found by looking at each, which is as fast and takes no memory. */
+const MAX_UNINDEXED = 8;
+
 /**
  * A set whose items lie in an array, for loops that are hot: add, delete and has are O(1), and the
  * order is only kept until something is deleted.
  */
 export class DenseSet<T> implements Members<T> {
   readonly #items: T[] = [];
-  readonly #places: Map<T, number> = new Map();
+  /** Item → its place; only once there are many. */
+  #places: Map<T, number> | null = null;
 
   get items(): readonly T[] {
     return this.#items;
@@ -22,27 +26,30 @@ export class DenseSet<T> implements Members<T> {
   }
 
   has(item: T): boolean {
-    return this.#places.has(item);
+    return this.#places === null ? this.#items.includes(item) : this.#places.has(item);
   }
 
   /** Whether it was not there before. */
   add(item: T): boolean {
-    if (this.#places.has(item)) return false;
-    this.#places.set(item, this.#items.length);
+    if (this.has(item)) return false;
+    this.#places?.set(item, this.#items.length);
     this.#items.push(item);
+    if (this.#places === null && this.#items.length > MAX_UNINDEXED) {
+      this.#places = new Map(this.#items.map((one, place) => [one, place]));
+    }
     return true;
   }
 
   /** Whether it was there. */
   delete(item: T): boolean {
-    const place = this.#places.get(item);
-    if (place === undefined) return false;
-    this.#places.delete(item);
+    const place = this.#places === null ? this.#items.indexOf(item) : this.#places.get(item);
+    if (place === undefined || place < 0) return false;
+    this.#places?.delete(item);
     const last = this.#items.pop();
     // The last item takes the place that became free, unless it was the one that went.
     if (last !== undefined && last !== item) {
       this.#items[place] = last;
-      this.#places.set(last, place);
+      this.#places?.set(last, place);
     }
     return true;
   }

@@ -1,7 +1,5 @@
-import type { LogName } from "../backplane/history-store.ts";
 import type { LogRules } from "../durable/feeds.ts";
 import { fitsPattern } from "../protocol/pattern.ts";
-import { EVERYONE } from "../protocol/roomcast-v1.ts";
 import { checkSetting, wholeNumber } from "../protocol/setting.ts";
 
 /** What holds for a room, by its name. */
@@ -45,16 +43,11 @@ export interface RoomRules {
 /** Policies by pattern: `*` stands for any characters. The first that fits holds. */
 export type RoomPolicies = Readonly<Record<string, RoomOptions>>;
 
-/** The log of a room, or of messages to everyone. */
-export function logOf(room: string): LogName {
-  return room === EVERYONE ? "broadcast" : `room:${room}`;
-}
-
 /** Finds the rules of a room. */
 export class RoomPolicy {
   readonly #policies: readonly { readonly pattern: string; readonly rules: RoomRules }[];
-
-  readonly #everyone: RoomRules;
+  /** The rules of messages to everyone. */
+  readonly everyone: RoomRules;
 
   /** @throws TypeError or RangeError naming the option that is wrong. */
   constructor(policies: RoomPolicies = {}, broadcast: BroadcastOptions = {}) {
@@ -62,12 +55,7 @@ export class RoomPolicy {
       pattern,
       rules: resolveRules(`rooms[${JSON.stringify(pattern)}]`, options),
     }));
-    this.#everyone = resolveRules("broadcast", broadcast);
-  }
-
-  /** The rules of a log, by its name. */
-  ofLog(log: LogName): RoomRules {
-    return log === "broadcast" ? this.#everyone : this.of(log.slice("room:".length));
+    this.everyone = resolveRules("broadcast", broadcast);
   }
 
   of(room: string): RoomRules {

@@ -1,101 +1,122 @@
-import { DenseSet, type Members } from "./dense-set.ts";
-
-/** What the registry needs to know of a connection. */
-export interface Registered {
-  readonly id: string;
-  readonly userId: string | undefined;
-  /** Kept by the registry; what is left in it when the connection is removed is a record. */
-  readonly rooms: Set<string>;
-}
+import type { Channel } from "../backplane/broker.ts";
+import type { ServerConnection } from "../connection/server-connection.ts";
+import { checkName } from "../protocol/names.ts";
+import { EVERYONE } from "../protocol/roomcast-v1.ts";
+import type { Members } from "./dense-set.ts";
+import type { RoomPolicy } from "./policy.ts";
+import { Group, Room } from "./room.ts";
 
 /**
  * The connections of this instance, found by id, user and room. Every change costs the same however
  * many there are, and a room or user that lost its last connection leaves nothing behind.
  */
-export class Registry<T extends Registered> {
-  readonly #all: DenseSet<T> = new DenseSet();
-  readonly #byId: Map<string, T> = new Map();
-  readonly #users: Map<string, DenseSet<T>> = new Map();
-  readonly #rooms: Map<string, DenseSet<T>> = new Map();
+export class Registry {
+  /** All connections: the room of messages to everyone. */
+  readonly everyone: Room;
+  readonly #policy: RoomPolicy;
+  readonly #byId: Map<string, ServerConnection> = new Map();
+  readonly #users: Map<string, Group> = new Map();
+  readonly #rooms: Map<string, Room> = new Map();
+  readonly #channels: Map<Channel, Group> = new Map();
 
-  /** All of them. */
-  get connections(): Members<T> {
-    return this.#all;
+  constructor(policy: RoomPolicy) {
+    this.#policy = policy;
+    this.everyone = new Room(EVERYONE, "broadcast", policy.everyone);
+    this.#channels.set("broadcast", this.everyone);
   }
 
-  get users(): string[] {
-    return [...this.#users.keys()];
+  get connections(): Members<ServerConnection> {
+    return this.everyone.members;
   }
 
-  get userCount(): number {
-    return this.#users.size;
+  get users(): ReadonlyMap<string, Group> {
+    return this.#users;
   }
 
-  get rooms(): string[] {
-    return [...this.#rooms.keys()];
+  get rooms(): ReadonlyMap<string, Room> {
+    return this.#rooms;
   }
 
-  get roomCount(): number {
-    return this.#rooms.size;
-  }
-
-  get(id: string): T | undefined {
+  get(id: string): ServerConnection | undefined {
     return this.#byId.get(id);
   }
 
-  inRoom(room: string): Members<T> {
-    return this.#rooms.get(room) ?? NOBODY;
+  /** Whom a channel of many stands for; nobody of an instance's, where a packet names its connection. */
+  group(channel: Channel): Group | undefined {
+    return this.#channels.get(channel);
   }
 
-  ofUser(user: string): Members<T> {
-    return this.#users.get(user) ?? NOBODY;
+  /**
+   * The room of a name, whether or not somebody of this instance is in it.
+   *
+   * @throws TypeError or RangeError if the name is not valid.
+   */
+  room(name: string): Room {
+    const found = this.#rooms.get(name);
+    if (found !== undefined) return found;
+    if (name === EVERYONE) return this.everyone;
+    checkName("room", name);
+    return new Room(name, `room:${name}`, this.#policy.of(name));
   }
 
-  /** Adds a connection whose id is not in use. */
-  add(connection: T): void {
-    this.#all.add(connection);
+  /** Adds a connection. One of the same id is not found any more, but stays a member until it is removed. */
+  add(connection: ServerConnection): void {
+    this.everyone.members.add(connection);
     this.#byId.set(connection.id, connection);
-    if (connection.userId !== undefined) addTo(this.#users, connection.userId, connection);
+    const { userId } = connection;
+    if (userId === undefined) return;
+    let user = this.#users.get(userId);
+    if (user === undefined) {
+      user = new Group(`user:${userId}`, null);
+      this.#users.set(userId, user);
+      this.#channels.set(user.channel, user);
+    }
+    user.members.add(connection);
   }
 
-  /** Takes a connection out of everything. Whether it was here. */
-  remove(connection: T): boolean {
-    if (!this.#all.delete(connection)) return false;
-    this.#byId.delete(connection.id);
-    if (connection.userId !== undefined) removeFrom(this.#users, connection.userId, connection);
-    for (const room of connection.rooms) removeFrom(this.#rooms, room, connection);
-    return true;
+  /** Takes a connection out of everything but the set that records its rooms. Answers the rooms that are empty now. */
+  remove(connection: ServerConnection): readonly Room[] {
+    if (!this.everyone.members.delete(connection)) return NONE;
+    const { id, userId } = connection;
+    if (this.#byId.get(id) === connection) this.#byId.delete(id);
+    const user = userId === undefined ? undefined : this.#users.get(userId);
+    if (user !== undefined && userId !== undefined) {
+      user.members.delete(connection);
+      if (user.members.size === 0) {
+        this.#users.delete(userId);
+        this.#channels.delete(user.channel);
+      }
+    }
+    const emptied: Room[] = [];
+    for (const name of connection.rooms) {
+      const room = this.#rooms.get(name);
+      if (room !== undefined && this.#takeOut(connection, room)) emptied.push(room);
+    }
+    return emptied;
   }
 
-  /** Whether the connection is here and was not in the room before. */
-  join(connection: T, room: string): boolean {
-    if (!this.#all.has(connection) || !addTo(this.#rooms, room, connection)) return false;
-    connection.rooms.add(room);
-    return true;
+  /** Brings a connection that is here into a room. */
+  join(connection: ServerConnection, room: Room): void {
+    if (room.members.size === 0) {
+      this.#rooms.set(room.name, room);
+      this.#channels.set(room.channel, room);
+    }
+    room.members.add(connection);
+    connection.rooms.add(room.name);
   }
 
-  /** Whether the connection was in the room. */
-  leave(connection: T, room: string): boolean {
-    if (!removeFrom(this.#rooms, room, connection)) return false;
-    connection.rooms.delete(room);
+  /** Takes a member out of a room. Whether the room is empty now, and found no more. */
+  leave(connection: ServerConnection, room: Room): boolean {
+    connection.rooms.delete(room.name);
+    return this.#takeOut(connection, room);
+  }
+
+  #takeOut(connection: ServerConnection, room: Room): boolean {
+    if (!room.members.delete(connection) || room.members.size > 0) return false;
+    this.#rooms.delete(room.name);
+    this.#channels.delete(room.channel);
     return true;
   }
 }
 
-const NOBODY: Members<never> & Members<unknown> = new DenseSet<never>();
-
-function addTo<T>(index: Map<string, DenseSet<T>>, key: string, item: T): boolean {
-  let set = index.get(key);
-  if (set === undefined) {
-    set = new DenseSet();
-    index.set(key, set);
-  }
-  return set.add(item);
-}
-
-function removeFrom<T>(index: Map<string, DenseSet<T>>, key: string, item: T): boolean {
-  const set = index.get(key);
-  if (set === undefined || !set.delete(item)) return false;
-  if (set.size === 0) index.delete(key);
-  return true;
-}
+const NONE: readonly Room[] = [];

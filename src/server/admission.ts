@@ -1,125 +1,238 @@
 import type { WebSocket } from "ws";
 import { checkOwnConnectionId, makeConnectionId } from "../connection/connection-id.ts";
-import type { ConnectionBounds, RouteTerms } from "../connection/connection-terms.ts";
-import { seat } from "../connection/seating.ts";
+import type { ConnectionBounds, RouteRules } from "../connection/host.ts";
 import { ServerConnection } from "../connection/server-connection.ts";
-import { connectionOf } from "../connection/socket-events.ts";
-import { Seats } from "../limits/seats.ts";
+import { isOwned } from "../connection/socket-events.ts";
+import type { UserLimit } from "../connections/reservations.ts";
+import { type Seating, Seats } from "../limits/seats.ts";
+import { checkOptions } from "../protocol/check-options.ts";
 import { CloseCode } from "../protocol/close-codes.ts";
 import type { WebSocketConfig } from "../protocol/config.ts";
 import { checkName } from "../protocol/names.ts";
+import { type Renew, Session } from "../v1/session.ts";
+import type { Addresses } from "./addresses.ts";
 import type { LocalInstance } from "./instance.ts";
 import type { Limits } from "./limits.ts";
 import type { ConnectOptions } from "./options.ts";
 
-/** What the registrar needs from its manager. None of these may throw. */
-export interface RegistrarHost {
-  /** Whether new connections are taken. */
-  accepting(): boolean;
-  /** A connection was registered. */
-  registered(connection: ServerConnection): void;
-  failed(error: unknown, stage: string): void;
-}
-
 /** Why a connection over `maxConnectionsPerUser` is closed, with 4008. */
 export const TOO_MANY = "Too many connections";
 
-const NO_TERMS: RouteTerms = { authorize: null, schema: null, renew: null };
+const NO_RULES: RouteRules = { authorize: null, schema: null };
+
+/** What the router knows of a socket beyond what `connect` may be told. */
+export interface Admitted {
+  /** What the connection will be called: the id its user's place was reserved for. */
+  readonly id: string;
+  /** What a limit by address counts it with; its seat was taken. */
+  readonly addressGroup: string | null;
+  readonly rules: RouteRules;
+  /** Checks a fresh token; null where there is nothing to renew. */
+  readonly renew: Renew | null;
+}
+
+/** Who is told what admission does. None may throw. */
+export interface AdmissionObserver {
+  /** Whether new connections are taken. */
+  accepting(): boolean;
+  /** A connection was registered. */
+  connected(connection: ServerConnection): void;
+  failed(error: unknown, stage: string, connection?: ServerConnection): void;
+}
 
 /** Makes connections of sockets, within the limits on how many there may be. */
-export class Registrar {
-  /** The seats that handshakes and connections take. */
-  readonly seats: Seats;
+export class Admission {
   readonly #instance: LocalInstance;
+  readonly #addresses: Addresses;
+  readonly #observer: AdmissionObserver;
+  /** Seats that handshakes and connections take, in all and by address. */
+  readonly #seats: Seats;
   readonly #bounds: ConnectionBounds;
-  readonly #host: RegistrarHost;
+  readonly #heartbeatMs: number;
+  /** How many connections a user may have in the cluster; null: no limit. */
+  readonly #userLimit: UserLimit | null;
 
   constructor(
     instance: LocalInstance,
+    addresses: Addresses,
     limits: Limits,
     { maxQueueSize, pingIntervalMs }: WebSocketConfig,
-    host: RegistrarHost,
+    observer: AdmissionObserver,
   ) {
     this.#instance = instance;
-    this.#bounds = { ...limits, maxQueueSize, heartbeatMs: pingIntervalMs ?? 0 };
-    this.#host = host;
-    this.seats = new Seats(limits.maxConnections, limits.maxConnectionsPerAddress);
+    this.#addresses = addresses;
+    this.#observer = observer;
+    this.#seats = new Seats(limits.maxConnections, limits.maxConnectionsPerAddress);
+    this.#bounds = { ...limits, maxQueueSize };
+    this.#heartbeatMs = pingIntervalMs ?? 0;
+    const { maxConnectionsPerUser: max, onUserLimit: whenFull } = limits;
+    this.#userLimit = max === null ? null : { max, whenFull };
   }
+
+  get accepting(): boolean {
+    return this.#observer.accepting();
+  }
+
+  // Seats: from the moment somebody knocks until their connection, if they get one, has closed.
+
+  takeSeat(addressGroup: string | null): Seating {
+    return this.#seats.take(addressGroup);
+  }
+
+  freeSeat(addressGroup: string | null): void {
+    this.#seats.free(addressGroup);
+  }
+
+  // Places: how many connections a user may have in the whole cluster.
+
+  /**
+   * Takes one of the user's places for a connection that is about to be made; it is given back when that
+   * ends. Whether there was one.
+   */
+  async reserve(user: string, connection: string): Promise<boolean> {
+    if (this.#userLimit === null) return true;
+    const { presence } = this.#instance.attachment;
+    const { granted, replaced } = await presence.reserve(user, connection, this.#userLimit);
+    for (const oldest of replaced) {
+      this.#instance.background(this.#addresses.disconnect(oldest, CloseCode.replaced, "replaced"));
+    }
+    return granted;
+  }
+
+  /** Gives a place back, if the connection has one. */
+  unreserve(user: string | undefined, connection: string): void {
+    if (user === undefined || this.#userLimit === null) return;
+    this.#instance.background(this.#instance.attachment.presence.unreserve(user, connection));
+  }
+
+  // Connections
 
   /** Registers a socket of the application's own; see `ConnectionManager.connect`. */
   connect(socket: WebSocket, options: ConnectOptions): ServerConnection {
-    const connection = this.register(socket, options, NO_TERMS, null);
-    if (connection.state !== "open") return connection;
-    this.seats.occupy(null);
-    seat(socket, this.seats, null);
+    checkOptions("connect", options, CONNECT_OPTIONS);
+    const id = makeConnectionId(this.#instance.id);
+    const connection = this.#make(socket, options, {
+      id,
+      addressGroup: null,
+      rules: NO_RULES,
+      renew: null,
+    });
+    if (!this.#register(connection, options)) return connection;
+    this.#seats.occupy(null);
     if (connection.userId !== undefined) void this.#reserveFor(connection, connection.userId);
     return connection;
   }
 
   /** Registers a socket for which the router has taken a seat, and a place if it belongs to a user. */
-  register(
+  admit(
     socket: WebSocket,
-    options: ConnectOptions,
-    terms: RouteTerms,
-    reservedId: string | null,
+    principal: ServerConnection["principal"],
+    admitted: Admitted,
   ): ServerConnection {
-    const rooms = [...(options.rooms ?? [])].map((room) => checkName("room", room));
-    const connection = this.#makeConnection(socket, options, terms, reservedId);
-    if (connection.state !== "open") return connection;
-    if (!this.#host.accepting()) {
-      connection.end(CloseCode.serviceRestart, "restarting");
-      return connection;
-    }
-    this.#instance.register(connection, options.id !== undefined);
-    for (const room of rooms) {
-      this.#instance.join(connection, room).catch((error) => this.#host.failed(error, "join"));
-    }
-    this.#host.registered(connection);
+    const options = principal === null ? {} : { principal };
+    const connection = this.#make(socket, options, admitted);
+    if (!this.#register(connection, options)) this.#seats.free(admitted.addressGroup);
     return connection;
   }
 
-  /**
-   * Takes one of the places a user has in the cluster for a connection that is about to be made; it is
-   * given back when that ends. Whether there was one.
-   */
-  reserve(userId: string, connectionId: string): Promise<boolean> {
-    return this.#instance.reserve(userId, connectionId);
+  /** A connection can be sent nothing more. */
+  left(connection: ServerConnection): void {
+    this.#addresses.release(connection);
+    const { id, userId } = connection;
+    const replacement = this.#instance.registry.get(id);
+    // By now its place may be that of the one which replaced it.
+    if (replacement === undefined || replacement.userId !== userId) this.unreserve(userId, id);
   }
 
-  /** Gives a place back for which no connection was made. */
-  unreserve(userId: string | undefined, connectionId: string): void {
-    if (userId !== undefined) this.#instance.unreserve(userId, connectionId);
+  /** The socket of a registered connection has closed. */
+  closed({ addressGroup }: ServerConnection): void {
+    this.#seats.free(addressGroup);
   }
 
-  async #reserveFor(connection: ServerConnection, userId: string): Promise<void> {
-    try {
-      if (await this.reserve(userId, connection.id)) return;
-      connection.end(CloseCode.tooManyConnections, TOO_MANY);
-    } catch (error) {
-      this.#host.failed(error, "reserve");
-    }
-  }
-
-  #makeConnection(
+  #make(
     socket: WebSocket,
     options: ConnectOptions,
-    terms: RouteTerms,
-    reservedId: string | null,
+    { id: made, addressGroup, rules, renew }: Admitted,
   ): ServerConnection {
     if (typeof socket?.readyState !== "number" || typeof socket.on !== "function") {
       throw new TypeError("socket must be a WebSocket of the ws library.");
     }
-    if (connectionOf(socket) !== undefined) {
-      throw new TypeError("socket is registered already; connect it once.");
-    }
-    const { id, principal = null, userId = principal?.id, metadata = {} } = options;
-    const made = reservedId ?? makeConnectionId(this.#instance.id);
+    if (isOwned(socket)) throw new TypeError("socket is registered already; connect it once.");
+    const { id, principal = null, userId = principal?.id, metadata = {}, remoteAddress } = options;
+    for (const room of options.rooms ?? []) checkName("room", room);
     const identity = {
       id: id === undefined ? made : checkOwnConnectionId(id),
       userId: userId === undefined ? undefined : checkName("user", userId),
       principal,
       metadata,
+      remoteAddress,
+      addressGroup,
     };
-    return new ServerConnection(this.#instance, socket, identity, this.#bounds, terms);
+    const connection = new ServerConnection(this.#instance, socket, identity, this.#bounds, rules);
+    if (connection.enveloped) {
+      const session = new Session(connection, {
+        instance: this.#instance.id,
+        heartbeatMs: this.#heartbeatMs,
+        receipts: this.#instance.receipts,
+        renew,
+        ready: (ready) => this.#instance.arrivals.ready(ready),
+        reauthorize: (renewed) => this.#reauthorize(renewed),
+      });
+      connection.speak(session);
+      session.welcome();
+    }
+    return connection;
+  }
+
+  /** Whether it is a connection of this instance now; one that is not open, or comes too late, is not. */
+  #register(connection: ServerConnection, options: ConnectOptions): boolean {
+    if (connection.state !== "open") return false;
+    if (!this.accepting) {
+      connection.end(CloseCode.serviceRestart, "restarting");
+      return false;
+    }
+    this.#instance.registry.get(connection.id)?.end(CloseCode.replaced, "replaced");
+    this.#instance.register(connection);
+    this.#addresses.claim(connection);
+    for (const room of options.rooms ?? []) {
+      this.#instance.join(connection, room).catch((error) => {
+        this.#observer.failed(error, "join", connection);
+      });
+    }
+    this.#observer.connected(connection);
+    return true;
+  }
+
+  async #reserveFor(connection: ServerConnection, userId: string): Promise<void> {
+    try {
+      const granted = await this.reserve(userId, connection.id);
+      // It may have gone meanwhile, and given back what it did not have yet.
+      if (connection.state !== "open") this.unreserve(userId, connection.id);
+      else if (!granted) connection.end(CloseCode.tooManyConnections, TOO_MANY);
+    } catch (error) {
+      this.#observer.failed(error, "reserve", connection);
+    }
+  }
+
+  /** A new credential may allow less than the old: the route is asked again about every room. Never rejects. */
+  async #reauthorize(connection: ServerConnection): Promise<void> {
+    if (!connection.authorizes) return;
+    for (const room of [...connection.rooms]) {
+      if (await connection.isAllowed(room)) continue;
+      if (!connection.rooms.has(room)) continue;
+      connection.forbid();
+      await this.#instance.leave(connection, room).catch((error) => {
+        this.#observer.failed(error, "authorize", connection);
+      });
+    }
   }
 }
+
+const CONNECT_OPTIONS = [
+  "id",
+  "userId",
+  "principal",
+  "rooms",
+  "metadata",
+  "remoteAddress",
+] as const;

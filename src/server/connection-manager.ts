@@ -1,141 +1,159 @@
-import { setTimeout as wait } from "node:timers/promises";
 import type { WebSocket } from "ws";
 import { memoryBackplane } from "../backplane/memory/memory-backplane.ts";
-import type { Transition } from "../backplane/presence-store.ts";
 import type { Connection, Delivery, IncomingMessage } from "../connection/connection.ts";
 import { makeInstanceId } from "../connection/connection-id.ts";
-import { Deadlines } from "../connection/deadlines.ts";
-import { Heartbeat } from "../connection/heartbeat.ts";
 import type { ServerConnection } from "../connection/server-connection.ts";
+import { Sweep } from "../connection/sweep.ts";
 import { type History, HistoryReader } from "../durable/history.ts";
-import { Listeners } from "../events/listeners.ts";
-import { type Logger, SILENT } from "../events/logger.ts";
+import { Log } from "../events/log.ts";
 import type { Presence } from "../presence/tracker.ts";
-import { CloseCode, checkClose } from "../protocol/close-codes.ts";
+import { checkOptions } from "../protocol/check-options.ts";
 import { resolveConfig, type WebSocketConfig } from "../protocol/config.ts";
-import { BackplaneUnavailableError } from "../protocol/errors.ts";
 import { checkName } from "../protocol/names.ts";
 import type { Message } from "../protocol/payload.ts";
+import { unawaited } from "../protocol/unawaited.ts";
+import { Announcer } from "../rooms/announcer.ts";
 import { RoomPolicy } from "../rooms/policy.ts";
-import { Registrar } from "./admission.ts";
+import { Addresses } from "./addresses.ts";
+import { Admission } from "./admission.ts";
 import type { ManagerEvents, ManagerStatus } from "./events.ts";
+import { HealthReport } from "./health.ts";
 import { LocalInstance } from "./instance.ts";
+import { type Handlers, Lifecycle } from "./lifecycle.ts";
 import { type Limits, resolveLimits } from "./limits.ts";
 import { Messenger } from "./messenger.ts";
-import type {
-  CloseOptions,
-  ConnectionManagerOptions,
-  ConnectOptions,
-  DurableSendOptions,
-  Health,
-  SendOptions,
-  Target,
-  Topic,
+import {
+  type CloseOptions,
+  type ConnectionManagerOptions,
+  type ConnectOptions,
+  checkGrace,
+  type DurableSendOptions,
+  type Health,
+  MANAGER_OPTIONS,
+  type SendOptions,
+  type Target,
+  type Topic,
+  warnOfUnused,
 } from "./options.ts";
-import { before, closeAll, type Goodbye, resolveGoodbye, type StopOptions } from "./shutdown.ts";
+import { Orders } from "./orders.ts";
+import { Reporter } from "./reporter.ts";
+import type { StopOptions } from "./shutdown.ts";
 
-/** How long a user who dropped stays online, in milliseconds. */
-const OFFLINE_GRACE_MS = 10_000;
+const NO_OPTIONS = {};
 
 /**
- * The connections of this instance, grouped by user and room, as a part of the cluster. Delivers
- * messages to one connection, one user, one room or everyone, wherever they are connected.
+ * The connections of this instance, grouped by user and room, as a part of the cluster. Delivers messages to one
+ * connection, one user, one room or everyone, wherever they are connected: while the backplane is reachable, to
+ * one room in one order everywhere; otherwise first in, first out for each sending instance.
  *
- * While the backplane is reachable, messages to one room arrive in one order, the same on every
- * instance and every connection; otherwise first in, first out for each sending instance.
- *
- * Every send resolves once the message is queued here. One that fails rejects, and its failure also
- * reaches the `error` event, so that nobody need await it.
+ * Sends resolve once the message is queued here. Whatever rejects also reaches the `error` event, so that
+ * nobody need await anything.
  */
 export class ConnectionManager {
   readonly instanceId: string;
   readonly config: WebSocketConfig;
   readonly limits: Limits;
-  readonly logger: Logger;
+  /** @internal */
+  readonly admission: Admission;
+  /** @internal */
+  readonly log: Log;
 
   readonly #instance: LocalInstance;
   readonly #messenger: Messenger;
   readonly #history: HistoryReader;
-  readonly #policies: RoomPolicy;
-  readonly #heartbeat: Heartbeat | null;
-  readonly #deadlines: Deadlines;
-  readonly #registrar: Registrar;
-  readonly #events: Listeners<ManagerEvents>;
-  /** Handlers, which a stop waits for. */
-  readonly #handlers: Set<Promise<unknown>> = new Set();
-  #phase: "new" | "running" | "draining" | "stopped" = "new";
-  #starting: Promise<void> | null = null;
-  #stopping: Promise<void> | null = null;
+  readonly #health: HealthReport;
+  readonly #orders: Orders;
+  readonly #lifecycle: Lifecycle;
+  readonly #reporter: Reporter;
+  readonly #sendFailed = (error: unknown): void => this.reportError(error, "send");
 
   /** Starts nothing. @throws TypeError or RangeError naming the option that is wrong. */
   constructor(options: ConnectionManagerOptions = {}) {
-    const { instanceId: id = makeInstanceId(), offlineGraceMs = OFFLINE_GRACE_MS } = options;
-    this.instanceId = checkName("instance id", id);
-    if (!(offlineGraceMs >= 0)) {
-      throw new RangeError(`offlineGraceMs must be 0 or more, not ${offlineGraceMs}.`);
-    }
+    checkOptions("ConnectionManager", options, MANAGER_OPTIONS);
+    this.instanceId = checkName("instance id", options.instanceId ?? makeInstanceId());
+    const offlineGraceMs = checkGrace(options.offlineGraceMs);
     this.config = resolveConfig(options.config);
     this.limits = resolveLimits(options.limits, this.config.maxConnectionsPerUser);
-    const { maxConnectionsPerUser, maxRoomsPerConnection, onUserLimit } = this.limits;
-    this.logger = options.logger ?? SILENT;
-    this.#policies = new RoomPolicy(options.rooms, options.broadcast);
-    this.#events = new Listeners((error, event) => this.#listenerFailed(error, event));
+    this.log = new Log(options.logger ?? null, this.instanceId);
+    const policy = new RoomPolicy(options.rooms, options.broadcast);
+    const reporter = new Reporter(this.log);
+    this.#reporter = reporter;
+    const announcer = new Announcer(policy, (room, announcement) => {
+      void this.broadcastToRoom(room, announcement, { persist: false });
+    });
     this.#instance = new LocalInstance(
       {
         id: this.instanceId,
         backplane: options.backplane ?? memoryBackplane(),
-        policies: this.#policies,
+        policy,
         offlineGraceMs,
-        maxRoomsPerConnection,
-        userLimit:
-          maxConnectionsPerUser === null
-            ? null
-            : { max: maxConnectionsPerUser, whenFull: onUserLimit },
+        maxRoomsPerConnection: this.limits.maxRoomsPerConnection,
+        log: this.log,
       },
       {
-        disconnected: (connection, info) => this.#events.emit("disconnect", connection, info),
-        changed: (transition) => this.#changed(transition),
-        statusChanged: () => this.#events.emit("status", { status: this.status }),
-        failed: (error, stage) => this.reportError(error, stage),
+        left: (connection) => this.admission.left(connection),
+        disconnected: (connection, info) => {
+          this.admission.closed(connection);
+          reporter.disconnected(connection, info);
+        },
+        changed: (transition) => {
+          this.#health.changed();
+          reporter.changed(transition);
+          announcer.announce(transition);
+        },
+        statusChanged: () => reporter.statusChanged(this.status),
+        failed: (error, stage, connection) => reporter.failed(error, stage, connection),
       },
     );
-    this.#registrar = new Registrar(this.#instance, this.limits, this.config, {
+    const { registry, feeds, arrivals } = this.#instance;
+    const addresses = new Addresses(this.#instance);
+    this.admission = new Admission(this.#instance, addresses, this.limits, this.config, {
       accepting: () => this.accepting,
-      registered: (connection) => this.#registered(connection),
-      failed: (error, stage) => this.reportError(error, stage),
+      connected: (connection) => {
+        this.#lifecycle.watchConnections();
+        reporter.connected(connection);
+      },
+      failed: (error, stage, connection) => reporter.failed(error, stage, connection),
     });
-    this.#messenger = new Messenger(this.#instance, this.#policies);
-    this.#history = new HistoryReader(this.#instance);
-    const { pingIntervalMs, pingTimeoutMs } = this.config;
-    this.#heartbeat =
-      pingIntervalMs === null
-        ? null
-        : new Heartbeat(pingIntervalMs, pingTimeoutMs, () => this.#registry.connections.items);
-    this.#deadlines = new Deadlines(this.limits, () => this.#registry.connections.items);
+    this.#messenger = new Messenger(this.#instance, addresses);
+    this.#orders = new Orders(this.#instance, addresses);
+    this.#history = new HistoryReader({
+      store: this.#instance.history,
+      find: (id) => registry.get(id),
+      counts: feeds,
+      outcomes: arrivals.outcomes,
+      failed: (error) => reporter.failed(error, "history"),
+    });
+    this.#health = new HealthReport(this.#instance);
+    const sweep = new Sweep(
+      { ...this.config, ...this.limits },
+      () => registry.connections.items,
+      (error) => reporter.failed(error, "sweep"),
+    );
+    this.#lifecycle = new Lifecycle(this.#instance, addresses, sweep, () =>
+      reporter.statusChanged(this.status),
+    );
+    if (options.backplane === undefined) warnOfUnused(this.config, this.log);
   }
 
   // Life
 
-  /** Joins the cluster. Connections, rooms and users from before are made known then. Idempotent. */
+  /**
+   * Joins the cluster. Connections, rooms and users from before are made known then. Idempotent; rejects once it
+   * was stopped.
+   */
   start(): Promise<void> {
-    this.#starting ??= this.#start();
-    return this.#starting;
+    return this.#unawaited(this.#lifecycle.start(), "start");
   }
 
   /**
-   * Leaves in good order: not ready any more, a wait for the balancer, no new connections, a goodbye to
-   * every client, paced closes, then the handlers' clean-up, and last the backplane. Idempotent.
+   * Leaves in good order: not ready any more, a wait for the balancer, no new connections, a goodbye to every
+   * client, paced closes, then the handlers' clean-up, and last the backplane. Idempotent.
    *
    * @throws TypeError or RangeError (as a rejection) naming the option that is wrong; nothing is stopped.
    */
   stop(options: StopOptions = {}): Promise<void> {
-    if (this.#stopping !== null) return this.#stopping;
-    try {
-      this.#stopping = this.#stop(resolveGoodbye(options));
-      return this.#stopping;
-    } catch (error) {
-      return Promise.reject(error);
-    }
+    return this.#unawaited(this.#lifecycle.stop(options), "stop");
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -144,76 +162,65 @@ export class ConnectionManager {
 
   /** Whether new connections are taken. */
   get accepting(): boolean {
-    return this.#phase === "new" || this.#phase === "running";
+    return this.#lifecycle.accepting;
   }
 
   // Connections
 
   /**
-   * Registers an accepted `ws` socket. A socket that is no longer open is not registered, nor is any
-   * once the manager is stopping (1012); the connection that is returned is closed then.
+   * Registers an accepted `ws` socket; one that is not open, or comes when the manager is stopping (1012), is
+   * not, and the connection that is returned is closed.
    *
    * @throws TypeError or RangeError if an option is wrong or the socket is registered already.
    */
   connect(socket: WebSocket, options: ConnectOptions = {}): Connection {
     // Without a schema, messages are what the client sent.
-    return this.#registrar.connect(socket, options) as Connection<IncomingMessage>;
+    return this.admission.connect(socket, options) as Connection<IncomingMessage>;
   }
 
   /** Closes a connection, on whatever instance it is. Does nothing if there is none. */
-  async disconnect(
-    target: Connection<unknown> | string,
-    { code = CloseCode.normal, reason = "" }: CloseOptions = {},
-  ): Promise<void> {
-    checkClose(code, reason);
-    await this.#instance.disconnect(typeof target === "string" ? target : target.id, code, reason);
+  disconnect(target: Connection<unknown> | string, options: CloseOptions = {}): Promise<void> {
+    return this.#unawaited(this.#orders.disconnect(target, options), "disconnect");
   }
 
   /** Closes every connection of a user in the cluster; the user is offline at once. */
-  async disconnectUser(
-    userId: string,
-    { code = CloseCode.normal, reason = "" }: CloseOptions = {},
-  ): Promise<void> {
-    checkClose(code, reason);
-    const channel = `user:${checkName("user", userId)}` as const;
-    await this.#instance.publish(channel, { type: "disconnect", code, reason });
+  disconnectUser(userId: string, options: CloseOptions = {}): Promise<void> {
+    return this.#unawaited(this.#orders.disconnectUser(userId, options), "disconnect");
   }
 
   // Messages
 
-  /**
-   * Sends to one connection, on whatever instance it is.
-   *
-   * @throws TypeError (as a rejection) if the message cannot be encoded, before anybody is sent anything.
-   */
+  /** Sends to one connection, on whatever instance. @throws TypeError (as a rejection) if it cannot be encoded. */
   send(connectionId: string, message: Message): Promise<Delivery> {
-    return this.#unawaited(this.#messenger.toConnection(connectionId, message), "send");
+    return this.#sending(() => this.#messenger.toConnection(connectionId, message));
   }
 
   /** Sends to all connections of a user in the cluster. */
-  sendToUser(userId: string, message: Message, options: SendOptions = {}): Promise<Delivery> {
-    return this.#unawaited(this.#messenger.toUser(userId, message, options), "send");
+  sendToUser(
+    userId: string,
+    message: Message,
+    options: SendOptions = NO_OPTIONS,
+  ): Promise<Delivery> {
+    return this.#sending(() => this.#messenger.toUser(userId, message, options));
   }
 
   /**
-   * Sends to everyone in the room. In a durable room the message is stored first, and `id` is its
-   * position.
+   * Sends to everyone in the room. In a durable room the message is stored first, and `id` is its position.
    *
-   * @throws TypeError (as a rejection) if the message cannot be encoded, or `persist` is true in a room
-   *   whose policy has no history.
+   * @throws TypeError (as a rejection) for a message without a form on the wire, and `persist` without a history.
    * @throws BackplaneUnavailableError (as a rejection) if it was to be stored and was not, or nobody knows.
    */
   broadcastToRoom(
     room: string,
     message: Message,
-    options: DurableSendOptions = {},
+    options: DurableSendOptions = NO_OPTIONS,
   ): Promise<Delivery> {
-    return this.#unawaited(this.#messenger.toRoom(room, message, options), "send");
+    return this.#sending(() => this.#messenger.toRoom(room, message, options));
   }
 
   /** Sends to everyone; durable, as `broadcastToRoom` is, if the option `broadcast` has a history. */
-  broadcast(message: Message, options: DurableSendOptions = {}): Promise<Delivery> {
-    return this.#unawaited(this.#messenger.toAll(message, options), "send");
+  broadcast(message: Message, options: DurableSendOptions = NO_OPTIONS): Promise<Delivery> {
+    return this.#sending(() => this.#messenger.toAll(message, options));
   }
 
   /** A room to publish to from anywhere: `topic("alerts").publish(alert)`. */
@@ -228,65 +235,62 @@ export class ConnectionManager {
   // Rooms
 
   /**
-   * Brings a connection, or all present and future connections of a user, into a room. Resolves to
-   * whether that changed anything (for a connection of another instance: whether it was asked to).
+   * Brings a connection, or all present and future ones of a user, into a room. Resolves to whether that changed
+   * anything (for a connection of another instance: whether it was asked to).
    */
-  async joinRoom(target: Target, room: string): Promise<boolean> {
-    return this.#changeMembership("join", target, checkName("room", room));
+  joinRoom(target: Target, room: string): Promise<boolean> {
+    return this.#unawaited(this.#orders.changeRoom("join", target, room), "join");
   }
 
   /** Takes a connection, or all connections of a user, out of a room. Resolves as `joinRoom` does. */
-  async leaveRoom(target: Target, room: string): Promise<boolean> {
-    return this.#changeMembership("leave", target, checkName("room", room));
+  leaveRoom(target: Target, room: string): Promise<boolean> {
+    return this.#unawaited(this.#orders.changeRoom("leave", target, room), "leave");
   }
 
   // This instance
 
   get connectionCount(): number {
-    return this.#registry.connections.size;
+    return this.#instance.registry.connections.size;
   }
 
   get roomCount(): number {
-    return this.#registry.roomCount;
+    return this.#instance.registry.rooms.size;
   }
 
   get activeUsers(): string[] {
-    return this.#registry.users;
+    return [...this.#instance.registry.users.keys()];
   }
 
   get activeRooms(): string[] {
-    return this.#registry.rooms;
+    return [...this.#instance.registry.rooms.keys()];
   }
 
   connections(): Connection<unknown>[] {
-    return [...this.#registry.connections.items];
+    return [...this.#instance.registry.connections.items];
   }
 
   roomMembers(room: string): Connection<unknown>[] {
-    return [...this.#registry.inRoom(room).items];
+    return [...(this.#instance.registry.rooms.get(room)?.members.items ?? [])];
   }
 
   roomUsers(room: string): string[] {
-    const users = new Set<string>();
-    for (const { userId } of this.#registry.inRoom(room).items) {
-      if (userId !== undefined) users.add(userId);
-    }
-    return [...users];
+    return [...new Set(this.roomMembers(room).flatMap(({ userId }) => userId ?? []))];
   }
 
   userConnections(userId: string): Connection<unknown>[] {
-    return [...this.#registry.ofUser(userId).items];
+    return [...(this.#instance.registry.users.get(userId)?.members.items ?? [])];
   }
 
   isUserConnected(userId: string): boolean {
-    return this.#registry.ofUser(userId).size > 0;
+    return this.#instance.registry.users.has(userId);
   }
 
   /** Connections of this instance: all, those in a room, or those of a user; 0 where unknown. */
   count(of: { readonly room?: string; readonly user?: string } = {}): number {
-    if (of.room !== undefined) return this.#registry.inRoom(of.room).size;
-    if (of.user !== undefined) return this.#registry.ofUser(of.user).size;
-    return this.#registry.connections.size;
+    const { connections, rooms, users } = this.#instance.registry;
+    if (of.room !== undefined) return rooms.get(of.room)?.members.size ?? 0;
+    if (of.user !== undefined) return users.get(of.user)?.members.size ?? 0;
+    return connections.size;
   }
 
   // The cluster
@@ -305,138 +309,40 @@ export class ConnectionManager {
     event: K,
     listener: (...args: ManagerEvents[K]) => unknown,
   ): () => void {
-    return this.#events.on(event, listener);
+    return this.#reporter.events.on(event, listener);
   }
 
   get status(): ManagerStatus {
-    if (this.#phase === "draining" || this.#phase === "stopped") return "draining";
-    return this.#instance.status === "connected" ? "healthy" : "degraded";
+    return this.#lifecycle.status;
   }
 
-  async health(): Promise<Health> {
-    return {
-      status: this.status,
-      instance_id: this.instanceId,
-      local_connections: this.#registry.connections.size,
-      local_users: this.#registry.userCount,
-      local_rooms: this.#registry.roomCount,
-      global_online_users: await this.#onlineCount(),
-      redis_connected:
-        this.#instance.backplane === "redis" && this.#instance.status === "connected",
-    };
+  health(): Promise<Health> {
+    return this.#unawaited(this.#health.of(this.status), "health");
   }
 
   stats(): { connections: number; users: string[]; rooms: number } {
-    return {
-      connections: this.#registry.connections.size,
-      users: this.#registry.users,
-      rooms: this.#registry.roomCount,
-    };
+    return { connections: this.connectionCount, users: this.activeUsers, rooms: this.roomCount };
   }
 
-  /** Makes connections of the sockets a router brings. @internal */
-  get registrar(): Registrar {
-    return this.#registrar;
-  }
-
-  /** Makes a stop wait for `handler`, which MUST NOT reject. @internal */
-  track(handler: Promise<unknown>): void {
-    this.#handlers.add(handler);
-    handler.then(() => this.#handlers.delete(handler));
+  /** @internal */
+  get handlers(): Handlers {
+    return this.#lifecycle.handlers;
   }
 
   /** Says that something failed where nobody was waiting for the result. @internal */
-  reportError(error: unknown, stage: string): void {
-    if (this.#events.emit("error", error, { stage })) return;
-    this.logger.error({ err: error, stage, instance: this.instanceId }, "unhandled error");
+  reportError(error: unknown, stage: string, connection?: ServerConnection): void {
+    this.#reporter.failed(error, stage, connection);
   }
 
-  get #registry(): LocalInstance["registry"] {
-    return this.#instance.registry;
-  }
-
-  /** Those of this instance while the backplane is away: they are all it can be sure of. */
-  async #onlineCount(): Promise<number> {
+  #sending(send: () => Promise<Delivery>): Promise<Delivery> {
     try {
-      return await this.#instance.presence.onlineCount();
+      return unawaited(send(), this.#sendFailed);
     } catch (error) {
-      if (!(error instanceof BackplaneUnavailableError)) throw error;
-      return this.#registry.userCount;
+      return unawaited(Promise.reject(error), this.#sendFailed);
     }
   }
 
-  async #start(): Promise<void> {
-    if (!this.accepting) return;
-    await this.#instance.start();
-    if (this.#phase === "new") this.#phase = "running";
-    this.#events.emit("status", { status: this.status });
-  }
-
-  async #stop(goodbye: Goodbye): Promise<void> {
-    await this.#starting?.catch(() => {});
-    this.#phase = "draining";
-    this.#events.emit("status", { status: this.status });
-    await wait(goodbye.readinessDelayMs);
-    const deadline = performance.now() + goodbye.drainMs;
-    const instance = this.#instance;
-    await closeAll(
-      () => instance.registry.connections.items,
-      goodbye,
-      (connection, message) => instance.deliverTo(connection, message),
-    );
-    await before(deadline, Promise.all(this.#handlers));
-    this.#heartbeat?.stop();
-    this.#deadlines.stop();
-    await this.#instance.stop();
-    this.#phase = "stopped";
-  }
-
-  #registered(connection: ServerConnection): void {
-    this.#heartbeat?.start();
-    this.#deadlines.start();
-    this.#events.emit("connect", connection);
-  }
-
-  async #changeMembership(type: "join" | "leave", target: Target, room: string): Promise<boolean> {
-    if (typeof target === "object" && !("id" in target)) {
-      return this.#instance.changeAsUser(type, checkName("user", target.userId), room);
-    }
-    const id = checkName("connection id", typeof target === "string" ? target : target.id);
-    const local = this.#registry.get(id);
-    if (local !== undefined) return this.#instance[type](local, room);
-    return this.#instance.askTo(type, id, room);
-  }
-
-  #changed(transition: Transition): void {
-    const { type, user, room } = transition;
-    if (type === "online" || type === "offline") this.#events.emit(type, { user });
-    else if (room !== undefined) {
-      this.#events.emit(type, { user, room });
-      this.#announce(type, user, room);
-    }
-  }
-
-  /** Tells the room who came or went, where its policy says so. */
-  #announce(type: "join" | "leave", user: string, room: string): void {
-    if (!this.#policies.of(room).announce) return;
-    const announcement = {
-      type: type === "join" ? "user_joined" : "user_left",
-      user_id: user,
-      room,
-    };
-    // In the next turn, so that an answer to the join itself comes first.
-    setImmediate(() => void this.broadcastToRoom(room, announcement, { persist: false }));
-  }
-
-  /** A promise that nobody needs to await: its failure reaches the `error` event too. */
   #unawaited<T>(work: Promise<T>, stage: string): Promise<T> {
-    work.catch((error) => this.reportError(error, stage));
-    return work;
-  }
-
-  #listenerFailed(error: unknown, event: keyof ManagerEvents): void {
-    // A failing listener of errors must not be told of its own failure.
-    if (event !== "error") this.reportError(error, `listener:${event}`);
-    else this.logger.error({ err: error, instance: this.instanceId }, "an error listener failed");
+    return unawaited(work, (error) => this.reportError(error, stage));
   }
 }

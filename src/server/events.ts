@@ -1,11 +1,4 @@
-import type { Connection } from "../connection/connection.ts";
-
-/** Why and how a connection ended. */
-export interface CloseInfo {
-  /** RFC 6455 section 7.4; 1005: the peer gave none, 1006: it was cut off. */
-  readonly code: number;
-  readonly reason: string;
-}
+import type { CloseInfo, Connection } from "../connection/connection.ts";
 
 /** The events of a `ConnectionManager`, with what their listeners are called with. */
 export interface ManagerEvents {
@@ -24,7 +17,15 @@ export interface ManagerEvents {
   /** The instance became healthy, degraded or draining. */
   status: [change: { readonly status: ManagerStatus }];
   /** Something failed where nobody was waiting for the result. */
-  error: [error: unknown, context: { readonly stage: string }];
+  error: [error: unknown, context: FailureContext];
+}
+
+/** Where something failed. */
+export interface FailureContext {
+  readonly stage: string;
+  /** The connection it happened for, and its user, where there is one. */
+  readonly connection?: string;
+  readonly user?: string | undefined;
 }
 
 export type ManagerStatus = "healthy" | "degraded" | "draining";

@@ -7,386 +7,240 @@ import type {
   MessagePacket,
   Packet,
 } from "../backplane/broker.ts";
-import type { HistoryPage, LogName } from "../backplane/history-store.ts";
+import type { HistoryStore } from "../backplane/history-store.ts";
 import type { Transition } from "../backplane/presence-store.ts";
-import type { Delivery } from "../connection/connection.ts";
-import { instanceOf } from "../connection/connection-id.ts";
-import type { ConnectionHost } from "../connection/connection-terms.ts";
+import type { CloseInfo, Delivery } from "../connection/connection.ts";
+import type { ConnectionHost } from "../connection/host.ts";
 import type { ServerConnection } from "../connection/server-connection.ts";
-import type { UserLimit } from "../connections/reservations.ts";
-import { Feeds, type FeedsHost } from "../durable/feeds.ts";
-import { Resumer } from "../durable/resume.ts";
+import { Feeds } from "../durable/feeds.ts";
+import type { Log } from "../events/log.ts";
 import { FanOut } from "../fanout/fan-out.ts";
 import { type PresenceObserver, PresenceTracker } from "../presence/tracker.ts";
-import { CloseCode } from "../protocol/close-codes.ts";
-import { EncodedMessage } from "../protocol/encoded-message.ts";
-import { roomOfChannel } from "../protocol/envelope.ts";
-import { BackplaneUnavailableError } from "../protocol/errors.ts";
-import type { Frame } from "../protocol/frame.ts";
-import { checkName } from "../protocol/names.ts";
-import type { Message } from "../protocol/payload.ts";
-import type { ServerFrame } from "../protocol/roomcast-v1.ts";
-import { audienceOf, deliverLocally, membersOf } from "../rooms/delivery.ts";
-import type { RoomPolicy, RoomRules } from "../rooms/policy.ts";
+import { Arrivals } from "../rooms/arrivals.ts";
+import { LocalDelivery } from "../rooms/delivery.ts";
+import { Membership } from "../rooms/membership.ts";
+import type { RoomPolicy } from "../rooms/policy.ts";
 import { Registry } from "../rooms/registry.ts";
 import { Receipts } from "../v1/receipts.ts";
-import type { CloseInfo } from "./events.ts";
 
 /** Whom an instance tells what happens to it. None of these may throw. */
 export interface InstanceObserver {
+  /** A connection can be sent nothing more. */
+  left(connection: ServerConnection): void;
+  /** Its socket has closed. */
   disconnected(connection: ServerConnection, info: CloseInfo): void;
   changed(transition: Transition): void;
-  statusChanged(status: BrokerStatus): void;
-  failed(error: unknown, stage: string): void;
+  statusChanged(): void;
+  failed(error: unknown, stage: string, connection?: ServerConnection): void;
 }
 
 export interface InstanceOptions {
   readonly id: string;
   readonly backplane: Backplane;
-  readonly policies: RoomPolicy;
+  readonly policy: RoomPolicy;
   readonly offlineGraceMs: number;
   readonly maxRoomsPerConnection: number;
-  /** How many connections a user may have in the cluster; null: no limit. */
-  readonly userLimit: UserLimit | null;
+  readonly log: Log;
 }
 
 /**
  * The connections of this process and their part in the cluster: what the backplane brings is queued to
  * those it is for, and the backplane is told whom this instance holds.
  */
-export class LocalInstance implements ConnectionHost, Instance, PresenceObserver, FeedsHost {
+export class LocalInstance implements ConnectionHost<ServerConnection>, Instance, PresenceObserver {
   readonly id: string;
-  readonly registry: Registry<ServerConnection> = new Registry();
+  readonly fanOut: FanOut = new FanOut();
+  readonly registry: Registry;
   readonly presence: PresenceTracker;
   readonly receipts: Receipts;
-  /** The logs of the durable rooms it has members in. */
   readonly feeds: Feeds;
-  readonly resumer: Resumer;
+  readonly arrivals: Arrivals;
+  readonly membership: Membership;
+  readonly attachment: Attachment;
+  readonly log: Log;
 
-  readonly #fanOut: FanOut = new FanOut();
-  readonly #attachment: Attachment;
+  readonly #delivery: LocalDelivery;
   readonly #observer: InstanceObserver;
-  readonly #policies: RoomPolicy;
-  readonly #maxRooms: number;
-  readonly #userLimit: UserLimit | null;
-  /** Connections whose id its caller chose; the others' ids tell where they are. */
-  readonly #claimed: WeakSet<ServerConnection> = new WeakSet();
-  readonly #departed: WeakSet<ServerConnection> = new WeakSet();
-  #started = false;
+  readonly #closing: Set<ServerConnection> = new Set();
+  readonly #awaitingEnd: (() => void)[] = [];
+  #isStarted = false;
 
   constructor(options: InstanceOptions, observer: InstanceObserver) {
     this.id = options.id;
+    this.log = options.log;
     this.#observer = observer;
-    this.#maxRooms = options.maxRoomsPerConnection;
-    this.#userLimit = options.userLimit;
-    this.#attachment = options.backplane.attach(this);
-    this.#policies = options.policies;
-    this.receipts = new Receipts(this.#attachment.receipts);
-    this.feeds = new Feeds(this.#attachment.history, this);
-    this.resumer = new Resumer(this.feeds, this.#fanOut, (error) => this.report(error, "resume"));
-    this.presence = new PresenceTracker(this.#attachment.presence, options.offlineGraceMs, this);
+    this.attachment = options.backplane.attach(this);
+    const { presence, history, receipts, broker } = this.attachment;
+    this.registry = new Registry(options.policy);
+    this.receipts = new Receipts(receipts);
+    this.presence = new PresenceTracker(presence, options.offlineGraceMs, this);
+    this.feeds = new Feeds(history, (error) => this.report(error, "history"));
+    this.arrivals = new Arrivals(this.fanOut, (error) => this.report(error, "resume"));
+    this.#delivery = new LocalDelivery(this.registry, this.fanOut, (arrival) =>
+      this.arrivals.hurry(arrival),
+    );
+    this.membership = new Membership({
+      registry: this.registry,
+      broker,
+      presence: this.presence,
+      feeds: this.feeds,
+      arrivals: this.arrivals,
+      delivery: this.#delivery,
+      maxRoomsPerConnection: options.maxRoomsPerConnection,
+      followed: ({ name }, isFollowed) => {
+        this.log.debug({ room: name }, isFollowed ? "room followed" : "room not followed any more");
+      },
+      failed: (error) => this.report(error, "membership"),
+    });
   }
 
-  /** What the cluster runs on. */
-  get backplane(): string {
-    return this.#attachment.kind;
+  get isStarted(): boolean {
+    return this.#isStarted;
   }
 
   /** "connected" only between `start` and `stop`. */
   get status(): BrokerStatus {
-    return this.#started ? this.#attachment.broker.status : "degraded";
+    return this.#isStarted ? this.attachment.broker.status : "degraded";
+  }
+
+  get scope(): "cluster" | "instance" {
+    return this.status === "connected" ? "cluster" : "instance";
+  }
+
+  get history(): HistoryStore {
+    return this.attachment.history;
   }
 
   async start(): Promise<void> {
-    await this.#attachment.start();
-    this.#started = true;
-    const { broker } = this.#attachment;
+    await this.attachment.start();
+    this.#isStarted = true;
+    const { broker } = this.attachment;
+    const channels = [...this.registry.users.values()].map(({ channel }) => channel);
     await Promise.all([
-      this.#follow("broadcast"),
       broker.subscribe(`instance:${this.id}`),
-      ...this.registry.users.map((user) => broker.subscribe(`user:${user}`)),
-      ...this.registry.rooms.map((room) => this.#follow(`room:${room}`)),
+      ...channels.map((channel) => broker.subscribe(channel)),
+      this.membership.start(),
     ]);
     await this.presence.start();
-    for (const connection of this.registry.connections.items) this.#claim(connection);
   }
 
   async stop(): Promise<void> {
     await this.presence.stop();
     // What others are told of those who left here goes out in the turn after.
     await nextTurn();
-    this.#started = false;
+    this.#isStarted = false;
+    this.membership.stop();
     this.feeds.stop();
-    await this.#attachment.stop();
+    this.receipts.stop();
+    await this.attachment.stop();
   }
 
   // Connections
 
-  /**
-   * Takes one of the user's places for a connection that is about to be made; it is given back when that
-   * ends. Whether there was one.
-   */
-  async reserve(user: string, connection: string): Promise<boolean> {
-    if (this.#userLimit === null) return true;
-    const { presence } = this.#attachment;
-    const { granted, replaced } = await presence.reserve(user, connection, this.#userLimit);
-    for (const oldest of replaced) {
-      this.#background(this.disconnect(oldest, CloseCode.replaced, "replaced"));
-    }
-    return granted;
-  }
-
-  /** Gives a place back, if the connection has one. */
-  unreserve(user: string, connection: string): void {
-    if (this.#userLimit === null) return;
-    this.#background(this.#attachment.presence.unreserve(user, connection));
-  }
-
-  /** Closes a connection, on whatever instance it is. */
-  async disconnect(id: string, code: number, reason: string): Promise<void> {
-    const local = this.registry.get(id);
-    if (local !== undefined) local.close(code, reason);
-    else await this.publishTo(id, { type: "disconnect", code, reason, connection: id });
-  }
-
-  /** Adds an open connection; one of the same id, wherever it is, is replaced. */
-  register(connection: ServerConnection, chosenId: boolean): void {
-    this.registry.get(connection.id)?.end(CloseCode.replaced, "replaced");
+  /** Adds an open connection. */
+  register(connection: ServerConnection): void {
+    connection.isRegistered = true;
     this.registry.add(connection);
-    if (chosenId) {
-      this.#claimed.add(connection);
-      if (this.#started) this.#claim(connection);
-    }
-    connection.welcome(this.id);
-    if (connection.session !== null && this.#policies.ofLog("broadcast").history !== null) {
-      this.resumer.join(connection, "broadcast", this.#follow("broadcast"));
-    }
     const { userId, connectedAt, metadata } = connection;
+    const { everyone } = this.registry;
+    if (connection.enveloped && everyone.rules.history !== null) {
+      this.arrivals.join(connection, everyone, this.membership.follow(everyone));
+    }
     if (userId === undefined) return;
     // Whoever sees that the user is online can reach them.
-    const subscribed = this.#subscribe(`user:${userId}`);
-    this.#background(this.presence.connected(userId, { connectedAt, metadata }, subscribed));
+    const ready = this.#isStarted ? this.attachment.broker.subscribe(`user:${userId}`) : null;
+    this.background(this.presence.connected(userId, { connectedAt, metadata }, ready));
     for (const room of this.presence.roomsAsUser(userId)) {
-      this.#background(this.join(connection, room));
+      this.background(this.join(connection, room));
     }
   }
 
-  /** Resolves to whether it was not in the room before, once messages to the room will arrive. */
-  async join(connection: ServerConnection, room: string): Promise<boolean> {
-    checkName("room", room);
-    if (connection.rooms.size >= this.#maxRooms && !connection.rooms.has(room)) {
-      throw new RangeError(`A connection may be in ${this.#maxRooms} rooms; this one is already.`);
-    }
-    const joined = this.registry.join(connection, room);
-    const subscribed = this.#follow(`room:${room}`);
-    if (joined && connection.session !== null) {
-      this.resumer.join(connection, `room:${room}`, subscribed);
-    }
-    const { userId } = connection;
-    if (joined && userId !== undefined) await this.presence.joined(room, userId, subscribed);
-    else await subscribed;
-    return joined;
+  join(connection: ServerConnection, room: string): Promise<boolean> {
+    return this.membership.join(connection, room);
   }
 
-  async leave(connection: ServerConnection, room: string): Promise<boolean> {
-    checkName("room", room);
-    if (!this.registry.leave(connection, room)) return false;
-    if (connection.session !== null) {
-      this.resumer.leave(connection, `room:${room}`);
-      connection.tell({ type: "left", room });
-    }
-    await this.#left(connection, room, false);
-    return true;
+  leave(connection: ServerConnection, room: string): Promise<boolean> {
+    return this.membership.leave(connection, room);
   }
 
-  closing(connection: ServerConnection, _info: CloseInfo, dropped: boolean): void {
-    if (!this.registry.remove(connection)) return;
-    this.#departed.add(connection);
-    if (connection.session !== null) this.resumer.gone(connection);
-    for (const room of connection.rooms) this.#background(this.#left(connection, room, dropped));
-    if (connection.userId !== undefined) {
-      this.#background(this.presence.disconnected(connection.userId, dropped));
-      this.unreserve(connection.userId, connection.id);
-    }
-    if (this.#claimed.has(connection) && this.#started) {
-      this.#background(this.#attachment.presence.release(connection.id));
-    }
+  closing(connection: ServerConnection, dropped: boolean): void {
+    if (!this.membership.remove(connection, dropped)) return;
+    this.#closing.add(connection);
+    this.#observer.left(connection);
   }
 
   closed(connection: ServerConnection, info: CloseInfo): void {
-    // One that was never registered (it came too late) has not disconnected either.
-    if (this.#departed.has(connection)) this.#observer.disconnected(connection, info);
+    // One that was never registered has not disconnected either.
+    if (!this.#closing.delete(connection)) return;
+    this.#observer.disconnected(connection, info);
+    if (this.#closing.size > 0) return;
+    for (const resolve of this.#awaitingEnd.splice(0)) resolve();
+  }
+
+  /** Those that were closed and whose sockets have not ended yet. */
+  get closingConnections(): ReadonlySet<ServerConnection> {
+    return this.#closing;
+  }
+
+  /** Resolves when no socket that was closed is left. */
+  ended(): Promise<void> {
+    if (this.#closing.size === 0) return Promise.resolve();
+    return new Promise((resolve) => void this.#awaitingEnd.push(resolve));
+  }
+
+  failed(error: unknown, stage: string, connection: ServerConnection): void {
+    this.#observer.failed(error, stage, connection);
   }
 
   // Messages
 
   /** Sends a packet by way of the backplane; before the start and after the stop only to this instance. */
-  async publish(channel: Channel, packet: Packet): Promise<Delivery> {
-    if (this.#started) return this.#attachment.broker.publish(channel, packet);
-    return { scope: "instance", localRecipients: this.receive(channel, packet) };
-  }
-
-  /** Stores a message in a log and sends it to everyone the log is for. */
-  async publishDurable(
-    log: LogName,
-    packet: MessagePacket,
-    rules: RoomRules,
-    idempotencyKey: string | null,
-  ): Promise<Delivery> {
-    try {
-      if (rules.history !== null && this.#started) {
-        return await this.#attachment.history.append(log, packet, rules.history, idempotencyKey);
-      }
-      throw new BackplaneUnavailableError("The manager is not running.", "not-stored");
-    } catch (error) {
-      const notStored =
-        error instanceof BackplaneUnavailableError && error.outcome === "not-stored";
-      if (!notStored || rules.whenUnavailable !== "ephemeral") throw error;
-      return this.publish(log, packet);
-    }
-  }
-
-  readHistory(log: LogName, since: string, limit: number): Promise<HistoryPage> {
-    return this.#attachment.history.read(log, since, limit);
-  }
-
-  /** Sends to the instance that holds a connection. */
-  async publishTo(connectionId: string, packet: Packet): Promise<Delivery> {
-    const instance = await this.#holderOf(connectionId);
-    if (instance === null) return { scope: this.#scope(), localRecipients: 0 };
-    return this.publish(`instance:${instance}`, packet);
-  }
-
-  async sendTo(connection: ServerConnection, message: Message): Promise<Delivery> {
-    return this.deliverTo(connection, EncodedMessage.from(message));
-  }
-
-  deliverTo(connection: ServerConnection, message: EncodedMessage): Delivery {
-    const open = this.registry.connections.has(connection);
-    if (open) {
-      const frame = connection.enveloped ? message.enveloped(null, null) : message.plain;
-      this.#fanOut.deliver(frame, connection);
-    }
-    return { scope: this.#scope(), localRecipients: open ? 1 : 0 };
-  }
-
-  /** See `ConnectionHost`. */
-  tell(connection: ServerConnection, frame: ServerFrame): void {
-    this.deliverFrame(connection, EncodedMessage.from(frame).plain);
-  }
-
-  /** Queues a frame as it is. */
-  deliverFrame(connection: ServerConnection, frame: Frame): void {
-    this.#fanOut.deliver(frame, connection);
-  }
-
-  /** See `ConnectionHost`. */
-  ready(connection: ServerConnection): void {
-    this.resumer.ready(connection);
+  publish(channel: Channel, packet: Packet): Promise<Delivery> {
+    if (this.#isStarted) return this.attachment.broker.publish(channel, packet);
+    return Promise.resolve({
+      scope: "instance",
+      localRecipients: this.receive(channel, packet),
+    });
   }
 
   /** See `Instance`. */
   receive(channel: Channel, packet: Packet): number {
-    const members = this.#membersFor(channel, packet);
-    switch (packet.type) {
-      case "message":
-        return this.#receiveMessage(channel, packet);
-      case "disconnect":
-        for (const connection of members) connection.close(packet.code, packet.reason);
-        if (channel.startsWith("user:")) {
-          this.#background(this.presence.release(channel.slice("user:".length)));
-        }
-        return members.length;
-      default:
-        return this.#receiveMembership(channel, packet, members);
+    try {
+      return packet.type === "message"
+        ? this.#receiveMessage(channel, packet)
+        : this.#receiveOrder(channel, packet);
+    } catch (error) {
+      this.report(error, "receive");
+      return 0;
     }
-  }
-
-  // What feeds bring
-
-  /** Queues a message to everyone a channel is for. */
-  deliver(channel: Channel, packet: MessagePacket): number {
-    return deliverLocally(this.registry, this.#fanOut, this.resumer, channel, packet);
-  }
-
-  audience(channel: Channel, packet: MessagePacket): number {
-    return audienceOf(this.registry, channel, packet);
-  }
-
-  unfollowed(log: LogName): void {
-    this.#attachment.broker.unsubscribe(log);
-  }
-
-  gap(log: LogName): void {
-    const frame = EncodedMessage.from({ type: "gap", room: roomOfChannel(log) }).plain;
-    const joining = this.resumer.joining(log);
-    for (const member of membersOf(this.registry, log).items) {
-      if (member.enveloped && joining?.has(member) !== true) this.#fanOut.deliver(frame, member);
-    }
-  }
-
-  // What the backplane and presence tell
-
-  statusChanged(status: BrokerStatus): void {
-    if (status === "connected") this.feeds.recovered();
-    this.#observer.statusChanged(status);
-  }
-
-  raise(transition: Transition): void {
-    this.#observer.changed(transition);
-  }
-
-  roomsAsUser(user: string): Iterable<string> {
-    return this.presence.roomsAsUser(user);
-  }
-
-  joinedAsUser(user: string, room: string): void {
-    for (const connection of this.registry.ofUser(user).items) {
-      this.#background(this.join(connection, room));
-    }
-  }
-
-  gone(user: string): void {
-    this.#attachment.broker.unsubscribe(`user:${user}`);
-  }
-
-  report(error: unknown, stage = "presence"): void {
-    this.#observer.failed(error, stage);
-  }
-
-  /** Brings a user into a room as a user, or takes them out. Whether that changed anything. */
-  async changeAsUser(type: "join" | "leave", user: string, room: string): Promise<boolean> {
-    const { presence } = this.#attachment;
-    const { changed, version } = this.#started
-      ? await (type === "join" ? presence.joinAsUser(user, room) : presence.leaveAsUser(user, room))
-      : { changed: this.registry.ofUser(user).size > 0, version: 0 };
-    const { localRecipients } = await this.publish(`user:${user}`, { type, room, version });
-    return changed || (type === "leave" && localRecipients > 0);
-  }
-
-  /** Asks the instance that holds a connection to change its rooms. Whether there is one. */
-  async askTo(type: "join" | "leave", connectionId: string, room: string): Promise<boolean> {
-    const instance = await this.#holderOf(connectionId);
-    if (instance === null) return false;
-    await this.publish(`instance:${instance}`, { type, room, connection: connectionId });
-    return true;
   }
 
   #receiveMessage(channel: Channel, packet: MessagePacket): number {
-    if (packet.connection === undefined) {
-      const feed = this.feeds.get(channel);
-      return feed === undefined ? this.deliver(channel, packet) : feed.receive(packet);
+    if (packet.connection !== undefined) {
+      const connection = this.registry.get(packet.connection);
+      return connection?.deliver(packet.message).localRecipients ?? 0;
     }
-    const connection = this.registry.get(packet.connection);
-    if (connection === undefined) return 0;
-    return this.deliverTo(connection, packet.message).localRecipients;
+    const group = this.registry.group(channel);
+    if (group === undefined) return 0;
+    const { feed } = group;
+    return feed === null ? this.#delivery.deliver(group, packet) : feed.receive(packet);
   }
 
-  /** A copy: handling a packet changes whom the instance holds. */
-  #membersFor(channel: Channel, packet: Packet): readonly ServerConnection[] {
-    if (packet.type === "message") return [];
-    if (packet.connection === undefined) return [...membersOf(this.registry, channel).items];
-    const connection = this.registry.get(packet.connection);
+  /** An order to close connections, or to bring them into a room or out of it. Answers how many it was for. */
+  #receiveOrder(channel: Channel, packet: Exclude<Packet, MessagePacket>): number {
+    // A copy: carrying it out changes whom the instance holds.
+    const members = [...this.#membersFor(channel, packet.connection)];
+    if (packet.type !== "disconnect") return this.#receiveMembership(channel, packet, members);
+    for (const connection of members) connection.close(packet.code, packet.reason);
+    if (channel.startsWith("user:")) {
+      this.background(this.presence.release(channel.slice("user:".length)));
+    }
+    return members.length;
+  }
+
+  #membersFor(channel: Channel, id: string | undefined): readonly ServerConnection[] {
+    if (id === undefined) return this.registry.group(channel)?.members.items ?? [];
+    const connection = this.registry.get(id);
     return connection === undefined ? [] : [connection];
   }
 
@@ -400,65 +254,43 @@ export class LocalInstance implements ConnectionHost, Instance, PresenceObserver
       const user = channel.slice("user:".length);
       if (!this.presence.noteAsUser(user, room, type === "join", version)) return 0;
     }
-    const isIn = this.registry.inRoom(room);
-    const affected = members.filter((member) => isIn.has(member) === (type === "leave"));
-    for (const connection of affected) this.#background(this[type](connection, room));
+    const affected = members.filter(({ rooms }) => rooms.has(room) === (type === "leave"));
+    for (const connection of affected) this.background(this[type](connection, room));
     return affected.length;
   }
 
-  async #left(connection: ServerConnection, room: string, dropped: boolean): Promise<void> {
-    if (this.registry.inRoom(room).size === 0) {
-      this.feeds.close(`room:${room}`);
-      this.#attachment.broker.unsubscribe(`room:${room}`);
-    }
-    if (connection.userId !== undefined) {
-      await this.presence.left(room, connection.userId, dropped);
-    }
+  // What the backplane and presence tell
+
+  statusChanged(status: BrokerStatus): void {
+    if (status === "connected") this.feeds.recovered();
+    this.log[status === "connected" ? "info" : "warn"]({ status }, `the backplane is ${status}`);
+    this.#observer.statusChanged();
   }
 
-  /** The other instance that holds, or held, a connection; null too while nobody can tell. */
-  async #holderOf(connectionId: string): Promise<string | null> {
-    const holder = instanceOf(connectionId) ?? (await this.#locate(connectionId));
-    return holder === this.id ? null : holder;
+  raise(transition: Transition): void {
+    this.#observer.changed(transition);
   }
 
-  async #locate(connectionId: string): Promise<string | null> {
-    try {
-      return await this.#attachment.presence.locate(connectionId);
-    } catch (error) {
-      if (error instanceof BackplaneUnavailableError) return null;
-      throw error;
+  roomsAsUser(user: string): Iterable<string> {
+    return this.presence.roomsAsUser(user);
+  }
+
+  joinedAsUser(user: string, room: string): void {
+    for (const connection of [...(this.registry.users.get(user)?.members.items ?? [])]) {
+      this.background(this.join(connection, room));
     }
   }
 
-  #claim(connection: ServerConnection): void {
-    if (!this.#claimed.has(connection)) return;
-    const replace = async (): Promise<void> => {
-      const holder = await this.#attachment.presence.claim(connection.id);
-      if (holder === null) return;
-      const { replaced: code } = CloseCode;
-      const packet = { type: "disconnect", code, reason: "replaced" } as const;
-      await this.publish(`instance:${holder}`, { ...packet, connection: connection.id });
-    };
-    this.#background(replace());
+  gone(user: string): void {
+    this.attachment.broker.unsubscribe(`user:${user}`);
   }
 
-  /** Resolves when everything sent to a room, or to everyone, arrives from now on. */
-  async #follow(log: LogName): Promise<void> {
-    const { history } = this.#policies.ofLog(log);
-    if (history === null) await this.#subscribe(log);
-    else if (this.#started) await this.feeds.open(log, history);
+  report(error: unknown, stage = "presence"): void {
+    this.#observer.failed(error, stage);
   }
 
-  async #subscribe(channel: Channel): Promise<void> {
-    if (this.#started) await this.#attachment.broker.subscribe(channel);
-  }
-
-  #scope(): "cluster" | "instance" {
-    return this.status === "connected" ? "cluster" : "instance";
-  }
-
-  #background(work: Promise<unknown>): void {
+  /** Work whose result nobody waits for. */
+  background(work: Promise<unknown>): void {
     work.catch((error) => this.#observer.failed(error, "membership"));
   }
 }

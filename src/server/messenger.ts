@@ -1,64 +1,88 @@
 import type { MessagePacket } from "../backplane/broker.ts";
-import type { LogName } from "../backplane/history-store.ts";
 import type { Delivery } from "../connection/connection.ts";
 import { EncodedMessage } from "../protocol/encoded-message.ts";
+import { BackplaneUnavailableError } from "../protocol/errors.ts";
 import { checkName } from "../protocol/names.ts";
 import type { Message } from "../protocol/payload.ts";
 import { toExclusion } from "../rooms/exclusion.ts";
-import type { RoomPolicy, RoomRules } from "../rooms/policy.ts";
+import type { RoomRules } from "../rooms/policy.ts";
+import type { Room } from "../rooms/room.ts";
+import type { Addresses } from "./addresses.ts";
 import type { LocalInstance } from "./instance.ts";
 import type { DurableSendOptions, SendOptions } from "./options.ts";
 
 /**
- * Sends: checks and encodes a message once, decides whether it is stored, and hands it to the instance.
- * Every method rejects with a TypeError or RangeError before anybody is sent anything.
+ * Sends: checks and encodes a message once, decides whether it is stored, and hands it to the backplane. Every
+ * method throws a TypeError or RangeError before anybody is sent anything.
  */
 export class Messenger {
   readonly #instance: LocalInstance;
-  readonly #policies: RoomPolicy;
+  readonly #addresses: Addresses;
 
-  constructor(instance: LocalInstance, policies: RoomPolicy) {
+  constructor(instance: LocalInstance, addresses: Addresses) {
     this.#instance = instance;
-    this.#policies = policies;
+    this.#addresses = addresses;
   }
 
-  async toConnection(connectionId: string, message: Message): Promise<Delivery> {
+  toConnection(id: string, message: Message): Promise<Delivery> {
     const encoded = EncodedMessage.from(message);
-    const local = this.#instance.registry.get(checkName("connection id", connectionId));
-    if (local !== undefined) return this.#instance.deliverTo(local, encoded);
-    const packet = { type: "message", message: encoded, except: null } as const;
-    return this.#instance.publishTo(connectionId, { ...packet, connection: connectionId });
+    const local = this.#instance.registry.get(checkName("connection id", id));
+    if (local !== undefined) return Promise.resolve(local.deliver(encoded));
+    return this.#addresses.publish(id, {
+      type: "message",
+      message: encoded,
+      except: null,
+      connection: id,
+    });
   }
 
-  async toUser(user: string, message: Message, options: SendOptions): Promise<Delivery> {
+  toUser(user: string, message: Message, options: SendOptions): Promise<Delivery> {
     const packet = toPacket(message, options);
-    return this.#instance.publish(`user:${checkName("user", user)}`, packet);
+    const channel = this.#instance.registry.users.get(user)?.channel;
+    return this.#instance.publish(channel ?? `user:${checkName("user", user)}`, packet);
   }
 
-  async toRoom(room: string, message: Message, options: DurableSendOptions): Promise<Delivery> {
-    return this.#toLog(`room:${checkName("room", room)}`, message, options);
+  toRoom(name: string, message: Message, options: DurableSendOptions): Promise<Delivery> {
+    return this.#toRoom(this.#instance.registry.room(checkRoom(name)), message, options);
   }
 
-  async toAll(message: Message, options: DurableSendOptions): Promise<Delivery> {
-    return this.#toLog("broadcast", message, options);
+  toAll(message: Message, options: DurableSendOptions): Promise<Delivery> {
+    return this.#toRoom(this.#instance.registry.everyone, message, options);
   }
 
-  /** Sends to everyone a log is for, and stores the message there unless it is ephemeral. */
-  async #toLog(log: LogName, message: Message, options: DurableSendOptions): Promise<Delivery> {
+  /** Sends to everyone in a room, and stores the message there unless it is ephemeral. */
+  #toRoom(room: Room, message: Message, options: DurableSendOptions): Promise<Delivery> {
     const packet = toPacket(message, options);
-    const rules = this.#policies.ofLog(log);
+    const { rules, channel } = room;
     const { idempotencyKey, persist = rules.history !== null } = options;
     if (idempotencyKey !== undefined) checkIdempotencyKey(idempotencyKey, persist);
-    if (!persist) return this.#instance.publish(log, packet);
+    if (!persist) return this.#instance.publish(channel, packet);
     if (rules.history === null) {
-      const whose = log === "broadcast" ? "the policy broadcast" : `the policy of ${log}`;
+      const whose = channel === "broadcast" ? "the policy broadcast" : `the policy of ${channel}`;
       const asked = options.persist === true ? "persist is true" : "idempotencyKey is given";
       throw new TypeError(`${asked}, but ${whose} has no history.`);
     }
     // Who asks for it in so many words is not given less.
     const insists = options.persist === true || idempotencyKey !== undefined;
-    const kept: RoomRules = insists ? { ...rules, whenUnavailable: "reject" } : rules;
-    return this.#instance.publishDurable(log, packet, kept, idempotencyKey ?? null);
+    const stored = this.#store(room, packet, rules.history, idempotencyKey ?? null);
+    if (insists || rules.whenUnavailable === "reject") return stored;
+    return stored.catch((error: unknown) => {
+      if (!(error instanceof BackplaneUnavailableError && error.outcome === "not-stored"))
+        throw error;
+      return this.#instance.publish(channel, packet);
+    });
+  }
+
+  #store(
+    { channel }: Room,
+    packet: MessagePacket,
+    policy: NonNullable<RoomRules["history"]>,
+    idempotencyKey: string | null,
+  ): Promise<Delivery> {
+    const { history, isStarted } = this.#instance;
+    if (isStarted) return history.append(channel, packet, policy, idempotencyKey);
+    const message = "The manager is not running.";
+    return Promise.reject(new BackplaneUnavailableError(message, "not-stored"));
   }
 }
 
@@ -79,4 +103,9 @@ function toPacket(message: Message, { except }: SendOptions): MessagePacket {
     message: EncodedMessage.from(message),
     except: toExclusion(except),
   };
+}
+
+/** The log of messages to everyone has a name, but is written to by `broadcast` alone. */
+function checkRoom(name: unknown): string {
+  return typeof name === "string" && !name.startsWith("{") ? name : checkName("room", name);
 }

@@ -1,8 +1,9 @@
 import type { Principal } from "../auth/authenticator.ts";
 import type { Backplane } from "../backplane/backplane.ts";
 import type { Connection, Delivery } from "../connection/connection.ts";
+import type { Log } from "../events/log.ts";
 import type { Logger } from "../events/logger.ts";
-import type { WebSocketConfig } from "../protocol/config.ts";
+import { resolveConfig, type WebSocketConfig } from "../protocol/config.ts";
 import type { Message } from "../protocol/payload.ts";
 import type { Except } from "../rooms/exclusion.ts";
 import type { BroadcastOptions, RoomPolicies } from "../rooms/policy.ts";
@@ -27,6 +28,41 @@ export interface ConnectionManagerOptions {
   readonly logger?: Logger;
 }
 
+export const MANAGER_OPTIONS = [
+  "backplane",
+  "instanceId",
+  "config",
+  "limits",
+  "rooms",
+  "broadcast",
+  "offlineGraceMs",
+  "logger",
+] as const;
+
+/** How long a user who dropped stays online, in milliseconds. */
+const OFFLINE_GRACE_MS = 10_000;
+
+/** @throws RangeError if it is none. */
+export function checkGrace(offlineGraceMs: number = OFFLINE_GRACE_MS): number {
+  if (offlineGraceMs >= 0) return offlineGraceMs;
+  throw new RangeError(`offlineGraceMs must be milliseconds, 0 or more, not ${offlineGraceMs}.`);
+}
+
+/** Settings for a backplane do nothing in a manager that was given none: says so. */
+export function warnOfUnused(config: WebSocketConfig, log: Log): void {
+  const { redisUrl, channelPrefix, presenceTtlMs } = config;
+  const defaults = resolveConfig();
+  const unused = redisUrl === null ? [] : ["redisUrl (REDIS_URL)"];
+  if (channelPrefix !== defaults.channelPrefix) unused.push("channelPrefix (WS_CHANNEL_PREFIX)");
+  if (presenceTtlMs !== defaults.presenceTtlMs) unused.push("presenceTtlMs (WS_PRESENCE_TTL)");
+  if (unused.length === 0) return;
+  const message =
+    `config has ${unused.join(" and ")}, but the manager has no backplane and runs on this process alone; ` +
+    "to use Redis: new ConnectionManager({ config, backplane: redisBackplane({ url: config.redisUrl }) }).";
+  if (log.isOn) log.warn({}, message);
+  else console.warn(`roomcast: ${message}`);
+}
+
 export interface ConnectOptions {
   /** Unique in the cluster; the holder of an id in use is replaced (4409). Default: made here. */
   readonly id?: string;
@@ -36,6 +72,8 @@ export interface ConnectOptions {
   readonly principal?: Principal;
   /** Rooms to join at once. */
   readonly rooms?: Iterable<string>;
+  /** The client's address. Default: what the socket tells, which behind a proxy is the proxy's. */
+  readonly remoteAddress?: string;
   /** Kept as it is; JSON, if others are to see it in `presence`. */
   readonly metadata?: Record<string, unknown>;
 }

@@ -1,8 +1,10 @@
 import { setTimeout as wait } from "node:timers/promises";
 import type { ServerConnection } from "../connection/server-connection.ts";
+import { checkOptions } from "../protocol/check-options.ts";
 import { CloseCode, checkClose } from "../protocol/close-codes.ts";
 import { EncodedMessage } from "../protocol/encoded-message.ts";
 import type { Message } from "../protocol/payload.ts";
+import type { LocalInstance } from "./instance.ts";
 
 /** How to leave. */
 export interface StopOptions {
@@ -30,9 +32,15 @@ export interface Goodbye {
 const CLOSING_SHARE = 0.5;
 const BATCH_MS = 10;
 const MIN_BATCH = 100;
+/** How long a socket may take to end that was cut off, in milliseconds. */
+const TERMINATE_MS = 1000;
+const MAX_TIMER_MS = 0x7fff_ffff;
+
+const OPTIONS = ["code", "reason", "message", "drainMs", "readinessDelayMs"] as const;
 
 /** @throws TypeError or RangeError naming the option that is wrong. */
 export function resolveGoodbye(options: StopOptions): Goodbye {
+  checkOptions("stop", options, OPTIONS);
   const { code = CloseCode.serviceRestart, reason = "", drainMs = 5000 } = options;
   const { readinessDelayMs = 0 } = options;
   checkClose(code, reason);
@@ -47,43 +55,40 @@ export function resolveGoodbye(options: StopOptions): Goodbye {
 
 /**
  * Says goodbye to every connection and closes it, in batches. Resolves when all have ended; those that
- * have not after `drainMs` are cut off. `send` queues the message to one of them.
+ * have not after `drainMs` are cut off.
  */
-export async function closeAll(
-  connections: () => readonly ServerConnection[],
-  goodbye: Goodbye,
-  send: (connection: ServerConnection, message: EncodedMessage) => void,
-): Promise<void> {
+export async function closeAll(instance: LocalInstance, goodbye: Goodbye): Promise<void> {
   const deadline = performance.now() + goodbye.drainMs;
+  const open = (): readonly ServerConnection[] => instance.registry.connections.items;
   const batches = Math.max(1, (goodbye.drainMs * CLOSING_SHARE) / BATCH_MS);
-  const batchSize = Math.max(MIN_BATCH, Math.ceil(connections().length / batches));
-  const open = new Set<ServerConnection>();
-  const ends: Promise<void>[] = [];
-  while (connections().length > 0) {
-    for (const connection of connections().slice(0, batchSize)) {
-      open.add(connection);
-      ends.push(ended(connection).then(() => void open.delete(connection)));
-      if (goodbye.message !== null) send(connection, goodbye.message);
+  const batchSize = Math.max(MIN_BATCH, Math.ceil(open().length / batches));
+  for (;;) {
+    for (const connection of open().slice(0, batchSize)) {
+      if (goodbye.message !== null) connection.deliver(goodbye.message);
       connection.sayGoodbye(goodbye.code, Math.round(goodbye.drainMs * Math.random()));
-      connection.end(goodbye.code, goodbye.reason);
+      // What clients sent before they were told is handled still.
+      connection.end(goodbye.code, goodbye.reason, "handle");
     }
-    if (connections().length > 0) await wait(BATCH_MS);
+    if (open().length === 0) break;
+    await wait(BATCH_MS);
   }
-  await before(deadline, Promise.all(ends));
-  for (const connection of open) connection.terminate();
-  await Promise.all(ends);
+  await before(deadline, instance.ended());
+  for (const connection of [...instance.closingConnections]) connection.transport.terminate();
+  await before(performance.now() + TERMINATE_MS, instance.ended());
 }
 
 /** Waits for `work`, but not beyond `deadline` (of `performance.now()`). */
 export async function before(deadline: number, work: Promise<unknown>): Promise<void> {
   const giveUp = new AbortController();
-  const late = wait(Math.max(0, deadline - performance.now()), undefined, {
-    signal: giveUp.signal,
-  }).catch(() => {});
+  const late = sleep(deadline - performance.now(), giveUp.signal);
   await Promise.race([work, late]);
   giveUp.abort();
 }
 
-function ended(connection: ServerConnection): Promise<void> {
-  return new Promise((resolve) => connection.on("close", () => resolve()));
+/** Waits, however long that is: a timer of Node takes 2^31 - 1 ms at most. */
+export async function sleep(ms: number, signal?: AbortSignal): Promise<void> {
+  const until = performance.now() + ms;
+  for (let left = ms; left > 0 && signal?.aborted !== true; left = until - performance.now()) {
+    await wait(Math.min(left, MAX_TIMER_MS), undefined, signal && { signal }).catch(() => {});
+  }
 }

@@ -1,9 +1,10 @@
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
-import type { Authenticator, Principal } from "../auth/authenticator.ts";
+import type { AuthenticationContext, Authenticator, Principal } from "../auth/authenticator.ts";
 import { extractToken, MAX_TOKEN_BYTES } from "../auth/extract-token.ts";
 import { AuthenticationError } from "../protocol/errors.ts";
 import { checkName } from "../protocol/names.ts";
+import { isThenable } from "../protocol/thenable.ts";
 import type { Refusal } from "./handshake.ts";
 
 /** What every answer of 503 carries: the time in seconds after which to try again. */
@@ -65,44 +66,91 @@ export async function reauthenticate(
   }
 }
 
+/** Who asks, and until when; a signal is made only for those who want one. */
+class Inquiry implements AuthenticationContext {
+  readonly token: string | null;
+  #controller: AbortController | null = null;
+  #aborted: Error | null = null;
+
+  constructor(token: string | null) {
+    this.token = token;
+  }
+
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController();
+    if (this.#aborted !== null) this.#controller.abort(this.#aborted);
+    return this.#controller.signal;
+  }
+
+  abort(reason: Error): void {
+    this.#aborted = reason;
+    this.#controller?.abort(reason);
+  }
+}
+
+/** Asks them in turn; nobody waits for those that know at once. */
 async function ask(
   request: IncomingMessage,
   socket: Duplex,
   token: string | null,
   { authenticators, timeoutMs }: Authentication,
 ): Promise<Principal | null> {
-  const giveUp = new AbortController();
-  const gone = (): void => giveUp.abort(new Error("The client has gone."));
-  const late = (): void =>
-    giveUp.abort(new Error(`Authentication took more than ${timeoutMs} ms.`));
-  socket.once("close", gone);
-  const timer = setTimeout(late, timeoutMs);
-  try {
-    const asked = askInTurn(authenticators, request, token, giveUp.signal);
-    const principal = await Promise.race([asked, aborted(giveUp.signal)]);
-    if (principal !== null) checkName("user", principal.id);
-    return principal;
-  } finally {
-    clearTimeout(timer);
-    socket.off("close", gone);
-  }
-}
-
-async function askInTurn(
-  authenticators: readonly Authenticator[],
-  request: IncomingMessage,
-  token: string | null,
-  signal: AbortSignal,
-): Promise<Principal | null> {
-  for (const authenticator of authenticators) {
-    const principal = await authenticator(request, { token, signal });
-    if (principal !== null) return principal;
+  const inquiry = new Inquiry(token);
+  for (const [i, authenticator] of authenticators.entries()) {
+    const answer = authenticator(request, inquiry);
+    if (isThenable(answer)) {
+      const rest = authenticators.slice(i + 1);
+      const asked = askInTurn(Promise.resolve(answer), rest, request, inquiry);
+      return checkPrincipal(await inTime(asked, socket, inquiry, timeoutMs));
+    }
+    if (answer !== null) return checkPrincipal(answer);
   }
   return null;
 }
 
-function aborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_resolve, reject) => {
-    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+async function askInTurn(
+  first: Promise<Principal | null>,
+  rest: readonly Authenticator[],
+  request: IncomingMessage,
+  inquiry: Inquiry,
+): Promise<Principal | null> {
+  let principal = await first;
+  for (const authenticator of rest) {
+    if (principal !== null) break;
+    principal = await authenticator(request, inquiry);
+  }
+  return principal;
+}
+
+/** Waits for an answer, until it is too late or the client has gone. */
+async function inTime(
+  asked: Promise<Principal | null>,
+  socket: Duplex,
+  inquiry: Inquiry,
+  timeoutMs: number,
+): Promise<Principal | null> {
+  return new Promise((resolve, reject) => {
+    const giveUp = (reason: Error): void => {
+      inquiry.abort(reason);
+      finish(() => reject(reason));
+    };
+    const gone = (): void => giveUp(new Error("The client has gone."));
+    const late = (): void => giveUp(new Error(`Authentication took more than ${timeoutMs} ms.`));
+    const timer = setTimeout(late, timeoutMs);
+    socket.once("close", gone);
+    const finish = (settle: () => void): void => {
+      clearTimeout(timer);
+      socket.off("close", gone);
+      settle();
+    };
+    asked.then(
+      (principal) => finish(() => resolve(principal)),
+      (error) => finish(() => reject(error)),
+    );
   });
+}
+
+function checkPrincipal(principal: Principal | null): Principal | null {
+  if (principal !== null) checkName("user", principal.id);
+  return principal;
 }

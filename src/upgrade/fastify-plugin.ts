@@ -1,8 +1,8 @@
 import type { FastifyInstance } from "fastify";
 import { ConnectionManager } from "../server/connection-manager.ts";
-import type { ConnectionManagerOptions } from "../server/options.ts";
+import { type ConnectionManagerOptions, MANAGER_OPTIONS } from "../server/options.ts";
 import type { StopOptions } from "../server/shutdown.ts";
-import { WebSocketRouter, type WebSocketRouterOptions } from "./router.ts";
+import { ROUTER_OPTIONS, WebSocketRouter, type WebSocketRouterOptions } from "./router.ts";
 
 /** Options of the plugin: those of the manager and of the router, side by side. */
 export interface RoomcastPluginOptions extends ConnectionManagerOptions, WebSocketRouterOptions {
@@ -33,13 +33,20 @@ export async function roomcast(
   app: FastifyInstance,
   options: RoomcastPluginOptions,
 ): Promise<void> {
-  const { manager = new ConnectionManager({ ...options, logger: options.logger ?? app.log }) } =
+  const logger = options.logger ?? app.log;
+  const { manager = new ConnectionManager({ ...pick(options, MANAGER_OPTIONS), logger }) } =
     options;
-  const router = new WebSocketRouter(manager, options);
+  const router = new WebSocketRouter(manager, pick(options, ROUTER_OPTIONS));
   app.decorate("roomcast", { manager, router });
   app.addHook("preClose", () => manager.stop(options.stop));
   router.attach(app.server);
   await manager.start();
+}
+
+/** Fastify hands its own options over together with ours. */
+function pick<T extends object, K extends keyof T>(options: T, names: readonly K[]): Pick<T, K> {
+  const picked = Object.entries(options).filter(([name]) => names.some((one) => one === name));
+  return Object.fromEntries(picked) as Pick<T, K>;
 }
 
 // What Fastify's own plugins say by `fastify-plugin`: the decorator is for the whole application.

@@ -1,10 +1,10 @@
 import type { IncomingMessage as HttpRequest } from "node:http";
 import type { Principal } from "../auth/authenticator.ts";
-import type { Connection, IncomingMessage } from "../connection/connection.ts";
-import type { Receipt } from "../connection/receipt.ts";
+import type { CloseInfo, Connection, IncomingMessage } from "../connection/connection.ts";
 import type { ServerConnection } from "../connection/server-connection.ts";
+import type { Receipt } from "../inbound/receipt.ts";
 import { CloseCode } from "../protocol/close-codes.ts";
-import type { CloseInfo } from "../server/events.ts";
+import { isThenable } from "../protocol/thenable.ts";
 
 /** What a handler knows besides its connection. */
 export interface Context<P = Record<string, string>> {
@@ -47,70 +47,101 @@ const FAILED = {
   message: "The message could not be handled.",
 };
 
-/**
- * Runs a handler for one connection. Resolves when the connection has ended and the handler with it;
- * never rejects.
- */
-export async function runHandler(
-  handler: AnyHandler,
-  connection: ServerConnection,
-  context: Context,
-  report: (error: unknown, stage: string) => void,
-): Promise<void> {
-  const closed = new Promise<CloseInfo>((resolve) => connection.on("close", resolve));
-  const fatal = (error: unknown): void => {
-    report(error, "handler");
-    connection.end(CloseCode.serverError, "internal error");
-  };
-  if (typeof handler === "function") {
-    try {
-      await handler(connection, context);
-    } catch (error) {
-      fatal(error);
-    }
-    connection.ignoreRest();
-    await closed;
-    return;
-  }
-  try {
-    // Not awaited where it need not be: messages may come in the same turn.
-    const opened = handler.open?.(connection, context);
-    if (opened instanceof Promise) await opened;
-  } catch (error) {
-    fatal(error);
-  }
-  if (handler.message === undefined) connection.ignoreRest();
-  else consume(handler, connection, context, report);
-  const info = await closed;
-  await new Promise<void>((resolve) => connection.whenIdle(resolve));
-  try {
-    await handler.close?.(connection, info, context);
-  } catch (error) {
-    report(error, "handler");
-  }
+/** Who hears of failures, and counts handlers. Neither may throw. */
+export interface HandlerHost {
+  readonly report: (error: unknown) => void;
+  /** The connection has ended, and its handler with it. */
+  readonly ended: () => void;
 }
 
-function consume(
-  handler: HandlerObject<Record<string, string>, unknown>,
-  connection: ServerConnection,
-  context: Context,
-  report: (error: unknown, stage: string) => void,
-): void {
-  const failed = (error: unknown, receipt: Receipt | null): void => {
-    report(error, "handler");
-    if (receipt === null) connection.tell({ type: "error", ...FAILED });
-    else receipt.failed(FAILED.code, FAILED.message);
-  };
-  connection.consume((message, receipt) => {
+/**
+ * Runs a handler for one connection, from its opening to its end. What is thrown in it reaches the host. A
+ * connection that was closed before it was served, in `open` or because that failed, is served no message.
+ */
+export class Handling {
+  readonly #handler: HandlerObject<Record<string, string>, unknown>;
+  readonly #connection: ServerConnection;
+  readonly #context: Context;
+  readonly #host: HandlerHost;
+  /** Settles when `open` has; null: it has, or did at once. */
+  #opening: PromiseLike<unknown> | null = null;
+
+  constructor(
+    handler: AnyHandler,
+    connection: ServerConnection,
+    context: Context,
+    host: HandlerHost,
+  ) {
+    this.#handler = typeof handler === "function" ? { open: handler } : handler;
+    this.#connection = connection;
+    this.#context = context;
+    this.#host = host;
+  }
+
+  begin(): void {
+    this.#connection.whenClosed((info) => this.#closed(info));
     try {
-      const result = handler.message?.(connection, message, context);
-      if (!(result instanceof Promise)) return receipt?.done(result);
+      // Not awaited where it need not be: messages may come in the same turn.
+      const opened = this.#handler.open?.(this.#connection, this.#context);
+      if (isThenable(opened)) {
+        this.#opening = opened.then(
+          () => this.#opened(),
+          (error: unknown) => this.#openFailed(error),
+        );
+      } else this.#opened();
+    } catch (error) {
+      this.#openFailed(error);
+    }
+  }
+
+  #opened(): void {
+    this.#opening = null;
+    const { inbound } = this.#connection;
+    if (this.#handler.message === undefined) inbound.inbox.ignoreRest();
+    else inbound.inbox.consume((message, receipt) => this.#message(message, receipt));
+  }
+
+  #openFailed(error: unknown): void {
+    this.#opening = null;
+    this.#host.report(error);
+    this.#connection.end(CloseCode.serverError, "internal error");
+    this.#connection.inbound.inbox.discard();
+  }
+
+  #message(message: unknown, receipt: Receipt | null): unknown {
+    try {
+      const result = this.#handler.message?.(this.#connection, message, this.#context);
+      if (!isThenable(result)) return receipt?.done(result);
       return result.then(
         (answer) => receipt?.done(answer),
-        (error) => failed(error, receipt),
+        (error: unknown) => this.#messageFailed(error, receipt),
       );
     } catch (error) {
-      return failed(error, receipt);
+      return this.#messageFailed(error, receipt);
     }
-  });
+  }
+
+  #messageFailed(error: unknown, receipt: Receipt | null): void {
+    this.#host.report(error);
+    if (receipt === null) this.#connection.tell({ type: "error", ...FAILED });
+    else receipt.failed(FAILED.code, FAILED.message);
+  }
+
+  /** The socket has closed: what the client sent before is handled first, after `open`. */
+  #closed(info: CloseInfo): void {
+    const finish = (): void => {
+      this.#connection.inbound.whenIdle(() => void this.#close(info));
+    };
+    if (this.#opening === null) finish();
+    else void this.#opening.then(finish);
+  }
+
+  async #close(info: CloseInfo): Promise<void> {
+    try {
+      await this.#handler.close?.(this.#connection, info, this.#context);
+    } catch (error) {
+      this.#host.report(error);
+    }
+    this.#host.ended();
+  }
 }

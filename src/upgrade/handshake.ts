@@ -13,8 +13,7 @@ const BAD_REQUEST: Refusal = { status: 400 };
 export function checkHandshake(request: IncomingMessage): Refusal | null {
   if (request.method !== "GET") return { status: 405, headers: { Allow: "GET" } };
   // RFC 9112 section 3.2: a second Host makes a request nobody can trust.
-  const { host = [] } = request.headersDistinct;
-  if (request.httpVersion !== "1.1" || host.length !== 1) return BAD_REQUEST;
+  if (request.httpVersion !== "1.1" || !hasOneHost(request.rawHeaders)) return BAD_REQUEST;
   const { upgrade, "sec-websocket-version": version, "sec-websocket-key": key } = request.headers;
   if (upgrade?.toLowerCase() !== "websocket") return BAD_REQUEST;
   // Section 4.4: name the version we speak.
@@ -54,6 +53,16 @@ export function refuse(socket: Duplex, { status, headers = {} }: Refusal): void 
   ];
   socket.once("finish", () => socket.destroy());
   socket.end(`${lines.join("\r\n")}\r\n\r\n${body}`);
+}
+
+/** Names and values in turn, as they came. */
+function hasOneHost(rawHeaders: readonly string[]): boolean {
+  let hosts = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] ?? "";
+    if (name.length === 4 && name.toLowerCase() === "host") hosts++;
+  }
+  return hosts === 1;
 }
 
 /** The value, when decoded, is 16 bytes in length (RFC 6455 section 4.2.1). */

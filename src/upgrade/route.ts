@@ -1,8 +1,9 @@
 import { type Server as SocketServer, WebSocketServer } from "ws";
 import type { Principal } from "../auth/authenticator.ts";
 import type { Authorize } from "../connection/connection.ts";
-import type { RouteTerms } from "../connection/connection-terms.ts";
-import { ServerSocket } from "../connection/native-socket.ts";
+import type { RouteRules } from "../connection/host.ts";
+import { NativeSocket } from "../connection/native-transport.ts";
+import { checkOptions } from "../protocol/check-options.ts";
 import { MAX_MESSAGE_SIZE, type WebSocketConfig } from "../protocol/config.ts";
 import { SUBPROTOCOL } from "../protocol/roomcast-v1.ts";
 import { checkSetting } from "../protocol/setting.ts";
@@ -29,6 +30,8 @@ export interface RouteOptions<S extends StandardSchema | undefined = StandardSch
   readonly authorize?: Authorize;
 }
 
+const ROUTE_OPTIONS = ["schema", "subprotocols", "maxMessageSize", "authorize"] as const;
+
 /** Whom a route lets in. */
 export interface Access {
   /** "none": nobody is asked who they are. "optional": whoever has a credential needs a good one. */
@@ -41,20 +44,22 @@ export interface Access {
 export interface Route {
   readonly path: RoutePath;
   readonly access: Access;
-  readonly terms: RouteTerms;
+  readonly rules: RouteRules;
   readonly handler: AnyHandler;
   /** `ws`, with this route's limits. */
-  readonly acceptor: SocketServer<typeof ServerSocket>;
+  readonly acceptor: SocketServer<typeof NativeSocket>;
 }
 
 /** @throws TypeError or RangeError naming what is wrong. */
 export function makeRoute(
   path: string,
   access: Access,
-  { schema, subprotocols = [], maxMessageSize, authorize }: RouteOptions,
+  options: RouteOptions,
   handler: AnyHandler,
   config: WebSocketConfig,
 ): Route {
+  checkOptions(`The route ${path}`, options, ROUTE_OPTIONS);
+  const { schema, subprotocols = [], maxMessageSize, authorize } = options;
   if (typeof handler !== "function" && (typeof handler !== "object" || handler === null)) {
     throw new TypeError(`The handler of ${path} must be a function or an object.`);
   }
@@ -71,7 +76,7 @@ export function makeRoute(
   return {
     path: new RoutePath(path),
     access,
-    terms: { authorize: authorize ?? null, schema: schema ?? null, renew: null },
+    rules: { authorize: authorize ?? null, schema: schema ?? null },
     handler,
     acceptor: makeAcceptor(subprotocols, maxPayload, config.closeTimeoutMs),
   };
@@ -81,12 +86,12 @@ function makeAcceptor(
   subprotocols: readonly string[],
   maxPayload: number,
   closeTimeout: number,
-): SocketServer<typeof ServerSocket> {
+): SocketServer<typeof NativeSocket> {
   // Not written in place: the types of ws do not know closeTimeout yet.
   const options = {
     noServer: true,
     clientTracking: false,
-    WebSocket: ServerSocket,
+    WebSocket: NativeSocket,
     maxPayload,
     closeTimeout,
     handleProtocols: (offered: ReadonlySet<string>): string | false =>

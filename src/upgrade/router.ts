@@ -4,9 +4,10 @@ import type { Authenticator } from "../auth/authenticator.ts";
 import { hasAnyScope, hasScopes, isPerson } from "../auth/guards.ts";
 import type { IncomingMessage as RawMessage } from "../connection/connection.ts";
 import { trustedHops } from "../limits/client-address.ts";
+import { checkOptions } from "../protocol/check-options.ts";
 import { checkSetting, duration } from "../protocol/setting.ts";
 import type { SchemaOutput, StandardSchema } from "../protocol/standard-schema.ts";
-import type { ConnectionManager } from "../server/connection-manager.ts";
+import { ConnectionManager } from "../server/connection-manager.ts";
 import { attachTo, type UpgradeServer } from "./attach.ts";
 import type { AnyHandler, Handler } from "./handler.ts";
 import { refuse } from "./handshake.ts";
@@ -32,6 +33,14 @@ export interface WebSocketRouterOptions {
    */
   readonly trustProxy?: readonly string[];
 }
+
+export const ROUTER_OPTIONS = [
+  "authenticate",
+  "authenticationTimeoutMs",
+  "prefix",
+  "allowedOrigins",
+  "trustProxy",
+] as const;
 
 /** What messages are on a route with this schema. */
 export type MessageOf<S extends StandardSchema | undefined> = S extends StandardSchema
@@ -97,6 +106,12 @@ export class WebSocketRouter {
 
   /** @throws TypeError or RangeError naming the option that is wrong. */
   constructor(manager: ConnectionManager, options: WebSocketRouterOptions = {}) {
+    if (!(manager instanceof ConnectionManager)) {
+      throw new TypeError(
+        "WebSocketRouter needs a ConnectionManager: new WebSocketRouter(manager).",
+      );
+    }
+    checkOptions("WebSocketRouter", options, ROUTER_OPTIONS);
     const { authenticate = [], prefix = "", allowedOrigins, trustProxy } = options;
     if (prefix !== "" && !prefix.startsWith("/")) {
       throw new TypeError(`prefix must begin with /, not ${JSON.stringify(prefix)}.`);

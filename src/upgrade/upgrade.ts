@@ -4,22 +4,21 @@ import type { Duplex } from "node:stream";
 import type { Authenticator, Principal } from "../auth/authenticator.ts";
 import { redactUrl } from "../auth/redact-url.ts";
 import { makeConnectionId } from "../connection/connection-id.ts";
-import type { RouteTerms } from "../connection/connection-terms.ts";
-import type { ServerSocket } from "../connection/native-socket.ts";
-import { seat } from "../connection/seating.ts";
+import type { NativeSocket } from "../connection/native-transport.ts";
 import { addressGroup, clientAddress } from "../limits/client-address.ts";
 import { CloseCode } from "../protocol/close-codes.ts";
 import { quote } from "../protocol/names.ts";
 import { SUBPROTOCOL } from "../protocol/roomcast-v1.ts";
 import { TOO_MANY } from "../server/admission.ts";
 import type { ConnectionManager } from "../server/connection-manager.ts";
+import type { Renew } from "../v1/session.ts";
 import {
   type Authentication,
   authenticate,
   RETRY_LATER,
   reauthenticate,
 } from "./authentication.ts";
-import { type Context, runHandler } from "./handler.ts";
+import { type Context, Handling } from "./handler.ts";
 import { checkHandshake, isForeignOrigin, type Refusal, refuse } from "./handshake.ts";
 import type { Route } from "./route.ts";
 import { splitTarget } from "./route-path.ts";
@@ -34,7 +33,7 @@ export interface UpgradeRules {
 }
 
 /** A request for an upgrade, and the route it is for. */
-export interface Knock {
+export interface UpgradeRequest {
   readonly request: IncomingMessage;
   readonly socket: Duplex;
   readonly head: Buffer;
@@ -61,14 +60,15 @@ const TOO_MANY_REQUESTS: Refusal = { status: 429, headers: { "Retry-After": "5" 
  */
 export async function upgrade(
   manager: ConnectionManager,
-  knock: Knock,
+  upgradeRequest: UpgradeRequest,
   rules: UpgradeRules,
 ): Promise<void> {
-  const { request, socket } = knock;
+  const { admission: admitting } = manager;
+  const { request, socket } = upgradeRequest;
   const address = addressOf(request, rules.trusted);
   const turnAway = (refusal: Refusal): void => {
-    const url = quote(redactUrl(String(request.url)));
-    manager.logger.debug({ status: refusal.status, url, address }, "upgrade refused");
+    const url = quote(redactUrl(request.url ?? ""));
+    manager.log.debug({ status: refusal.status, url, address }, "upgrade refused");
     refuse(socket, refusal);
   };
 
@@ -76,34 +76,37 @@ export async function upgrade(
   if (refusal !== null) return turnAway(refusal);
 
   const group = addressGroup(address);
-  const seating = manager.registrar.seats.take(group);
+  const seating = admitting.takeSeat(group);
   if (seating !== "taken") return turnAway(seating === "full" ? RETRY_LATER : TOO_MANY_REQUESTS);
 
   let admission: Admission | null = null;
-  let webSocket: ServerSocket | null = null;
+  let webSocket: NativeSocket | null = null;
   try {
-    const admitted = await admit(manager, knock, rules);
+    const admitted = await admit(manager, upgradeRequest, rules);
     if ("status" in admitted) return turnAway(admitted);
     admission = admitted;
     // A stop may have begun meanwhile.
     const late = checkOpen(manager);
     if (late !== null) return turnAway(late);
-    webSocket = accept(knock, address);
+    webSocket = accept(upgradeRequest, address);
   } finally {
     if (webSocket === null) {
-      manager.registrar.seats.free(group);
-      if (admission !== null) manager.registrar.unreserve(admission.principal?.id, admission.id);
+      admitting.freeSeat(group);
+      if (admission !== null) admitting.unreserve(admission.principal?.id, admission.id);
     }
   }
   if (webSocket === null) return;
-  seat(webSocket, manager.registrar.seats, group);
-  if (admission.hasPlace) run(manager, webSocket, knock, admission, rules);
-  else webSocket.close(CloseCode.tooManyConnections, TOO_MANY);
+  if (admission.hasPlace) run(manager, webSocket, upgradeRequest, admission, group, rules);
+  else {
+    webSocket.once("close", () => admitting.freeSeat(group));
+    webSocket.close(CloseCode.tooManyConnections, TOO_MANY);
+  }
 }
 
 function addressOf(request: IncomingMessage, trusted: BlockList | null): string | undefined {
-  const forwardedFor = request.headersDistinct["x-forwarded-for"]?.join();
-  return clientAddress(request.socket.remoteAddress, forwardedFor, trusted);
+  // Only through hops that are trusted: without any nobody is asked.
+  const forwardedFor = trusted === null ? undefined : request.headersDistinct["x-forwarded-for"];
+  return clientAddress(request.socket.remoteAddress, forwardedFor?.join(), trusted);
 }
 
 function checkOrigin(request: IncomingMessage, { allowedOrigins }: UpgradeRules): Refusal | null {
@@ -117,7 +120,7 @@ function checkOpen(manager: ConnectionManager): Refusal | null {
 /** Finds out who it is, whether the route is open to them, and takes a place for them. */
 async function admit(
   manager: ConnectionManager,
-  { request, socket, route }: Knock,
+  { request, socket, route }: UpgradeRequest,
   rules: UpgradeRules,
 ): Promise<Admission | Refusal> {
   const id = makeConnectionId(manager.instanceId);
@@ -128,7 +131,7 @@ async function admit(
   const { principal } = verdict;
   if (principal === null) return { principal, id, hasPlace: true };
   if (!admits(principal)) return FORBIDDEN;
-  return { principal, id, hasPlace: await manager.registrar.reserve(principal.id, id) };
+  return { principal, id, hasPlace: await manager.admission.reserve(principal.id, id) };
 }
 
 function authenticationOf(
@@ -142,8 +145,11 @@ function authenticationOf(
 }
 
 /** Answers the handshake. null: the client has gone. */
-function accept({ request, socket, head, route }: Knock, address?: string): ServerSocket | null {
-  let accepted: ServerSocket | null = null;
+function accept(
+  { request, socket, head, route }: UpgradeRequest,
+  address?: string,
+): NativeSocket | null {
+  let accepted: NativeSocket | null = null;
   socket.off("error", destroyOnError);
   route.acceptor.handleUpgrade(request, socket, head, (webSocket) => {
     webSocket.upgraded(socket, address);
@@ -154,36 +160,65 @@ function accept({ request, socket, head, route }: Knock, address?: string): Serv
 
 function run(
   manager: ConnectionManager,
-  webSocket: ServerSocket,
-  knock: Knock,
+  webSocket: NativeSocket,
+  upgradeRequest: UpgradeRequest,
   { principal, id }: Admission,
+  group: string | null,
   rules: UpgradeRules,
 ): void {
-  const { request, route, params } = knock;
-  const identity = principal === null ? {} : { principal };
-  const terms = termsFor(manager, webSocket, knock, principal, rules);
-  const connection = manager.registrar.register(webSocket, identity, terms, id);
-  const query = new URLSearchParams(splitTarget(request).query);
-  const context: Context = { params, query, request, principal };
-  const report = (error: unknown, stage: string): void => manager.reportError(error, stage);
-  manager.track(runHandler(route.handler, connection, context, report));
+  const { request, route, params } = upgradeRequest;
+  const renew = renewalFor(manager, webSocket, upgradeRequest, principal, rules);
+  const connection = manager.admission.admit(webSocket, principal, {
+    id,
+    addressGroup: group,
+    rules: route.rules,
+    renew,
+  });
+  manager.handlers.began();
+  const context = new RequestContext(params, request, principal);
+  new Handling(route.handler, connection, context, {
+    report: (error) => manager.reportError(error, "handler", connection),
+    ended: () => manager.handlers.ended(),
+  }).begin();
 }
 
-/** Those of the route; a client that speaks `roomcast.v1` may also renew its credential. */
-function termsFor(
+/** A client that speaks `roomcast.v1` may renew its credential. */
+function renewalFor(
   manager: ConnectionManager,
-  webSocket: ServerSocket,
-  { request, socket, route }: Knock,
+  webSocket: NativeSocket,
+  { request, socket, route }: UpgradeRequest,
   principal: Principal | null,
   rules: UpgradeRules,
-): RouteTerms {
-  if (principal === null || webSocket.protocol !== SUBPROTOCOL) return route.terms;
+): Renew | null {
+  if (principal === null || webSocket.protocol !== SUBPROTOCOL) return null;
   const authentication = authenticationOf(manager, route, rules);
-  const renew = async (token: string): Promise<Principal | null> => {
+  return async (token) => {
     const renewed = await reauthenticate(request, socket, token, authentication);
     return renewed !== null && route.access.admits(renewed) ? renewed : null;
   };
-  return { ...route.terms, renew };
+}
+
+/** What a handler knows; the query is read when somebody asks for it. */
+class RequestContext implements Context {
+  readonly params: Record<string, string>;
+  readonly request: IncomingMessage;
+  readonly principal: Principal | null;
+  #query: URLSearchParams | null = null;
+
+  constructor(
+    params: Record<string, string>,
+    request: IncomingMessage,
+    principal: Principal | null,
+  ) {
+    this.params = params;
+    this.request = request;
+    this.principal = principal;
+  }
+
+  get query(): URLSearchParams {
+    this.#query ??= new URLSearchParams(splitTarget(this.request).query);
+    return this.#query;
+  }
 }
 
 /** Without a listener, one reset while a credential is checked would end the process. */

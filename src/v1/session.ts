@@ -1,87 +1,103 @@
 import type { Principal } from "../auth/authenticator.ts";
-import type { Inbound } from "../connection/inbound.ts";
-import { type Answerer, JsonGate } from "../connection/json-gate.ts";
+import type { ServerConnection } from "../connection/server-connection.ts";
 import { parsePosition } from "../history/position.ts";
+import type { Dialect } from "../inbound/dialect.ts";
+import { RATE_LIMITED } from "../inbound/inbound.ts";
+import { JsonGate } from "../inbound/json-gate.ts";
+import type { Receipt } from "../inbound/receipt.ts";
+import { Sequencer } from "../inbound/sequencer.ts";
+import type { RateVerdict } from "../limits/message-rate.ts";
 import { CloseCode } from "../protocol/close-codes.ts";
 import { openBinary } from "../protocol/envelope.ts";
 import { isName, quote } from "../protocol/names.ts";
 import { EVERYONE, MAX_MESSAGE_ID_LENGTH, MAX_RESUMED_ROOMS } from "../protocol/roomcast-v1.ts";
-import type { Correspondent, Receipts } from "./receipts.ts";
+import type { Receipts } from "./receipts.ts";
 
-/** How long room output waits for the client's `resume`, in milliseconds, to within a tick of the deadlines. */
+/** The shape of ids made by a manager, which nobody can guess; see `makeConnectionId`. */
+const MADE_ID = /^~[^~]{1,256}~[A-Za-z0-9_-]{12}$/;
+
+/** How long room output waits for the client's `resume`, in milliseconds, to within a look of the sweep. */
 const RESUME_WAIT_MS = 1500;
 /** A token is asked for anew when this much of its time is left: a fifth, but no more than a minute. */
 const REFRESH_SHARE = 0.2;
 const REFRESH_MAX_MS = 60_000;
 
-/** The connection a session belongs to. None of these may throw. */
-export interface SessionOwner extends Correspondent, Answerer {
-  readonly principal: Principal | null;
-  readonly expiresAt: number;
-  readonly rooms: ReadonlySet<string>;
-  /** Whether joining asks an `authorize`; then the client may ask for rooms by itself. */
-  readonly authorizes: boolean;
-  join(room: string): Promise<boolean>;
-  /** Takes a new credential in place of the old. */
-  renewed(principal: Principal): void;
-  /** What waited for the `resume` may come. */
-  ready(): void;
+/** What a session needs beyond its connection. */
+export interface SessionTerms {
+  /** The instance it is on, as its client is told. */
+  readonly instance: string;
+  /** How often the server pings, in milliseconds; 0: never. */
+  readonly heartbeatMs: number;
+  readonly receipts: Receipts;
+  /** Checks a fresh token: whose it is, null if it is not valid. Rejects if that cannot be checked. */
+  readonly renew: Renew | null;
+  /** What waited for the `resume` of a connection may come. MUST NOT throw. */
+  readonly ready: (connection: ServerConnection) => void;
+  /** Asks the route again whether the connection may stay in its rooms. MUST NOT reject. */
+  readonly reauthorize: (connection: ServerConnection) => Promise<void>;
 }
 
-/** Checks a fresh token: whose it is, null if it is not valid. Rejects if that cannot be checked. */
 export type Renew = (token: string) => Promise<Principal | null>;
 
 type Fields = Readonly<Record<string, unknown>>;
 
 /**
- * What a connection that speaks `roomcast.v1` has beyond others: the positions its client holds, and the
- * frames it sends. Messages go on to the inbox, in order.
+ * What a connection that speaks `roomcast.v1` has beyond others (`docs/PROTOCOL.md`): the positions its client
+ * holds, and the frames it sends. Messages go on to the inbox, in order, and behind the joins of a `resume`.
  */
-export class Session {
-  /** Where the client stands in its rooms, as its `resume` said. */
+export class Session implements Dialect {
   readonly positions: Map<string, string> = new Map();
-  readonly #owner: SessionOwner;
-  readonly #inbound: Inbound;
+  readonly #connection: ServerConnection;
+  readonly #terms: SessionTerms;
   /** For the frames; what is in the messages is the inbound's concern. */
   readonly #gate: JsonGate;
-  readonly #receipts: Receipts;
-  readonly #renew: Renew | null;
   readonly #openedAt: number = performance.now();
+  /** What waits: for its receipt, or behind joins. */
+  readonly #order: Sequencer;
+  /** Where its client's ids of messages are the same messages: with its user, or else on what it resumes. */
+  #space: string;
   #isReady = false;
   #hasResumed = false;
   #refreshAt: number;
-  /** Settles when the last message with an id was claimed; null if none is waiting for that. */
-  #claiming: Promise<void> | null = null;
   #renewing = false;
 
-  constructor(owner: SessionOwner, inbound: Inbound, receipts: Receipts, renew: Renew | null) {
-    this.#owner = owner;
-    this.#inbound = inbound;
-    this.#gate = new JsonGate(owner);
-    this.#receipts = receipts;
-    this.#renew = renew;
+  constructor(connection: ServerConnection, terms: SessionTerms) {
+    this.#connection = connection;
+    this.#terms = terms;
+    this.#gate = new JsonGate(connection);
+    this.#order = new Sequencer(connection.inbound);
+    const { userId, id } = connection;
+    this.#space = userId === undefined ? `connection ${id}` : `user ${userId}`;
     this.#refreshAt = this.#whenToRefresh();
   }
 
-  /** Whether the client has said where it stands, or was given the time to. */
   get isReady(): boolean {
     return this.#isReady;
   }
 
-  /** Looks at what is due; `now` on the clock of `performance.now()`, `date` in milliseconds since the epoch. */
+  /** Tells the client who it is; before anything else. */
+  welcome(): void {
+    const { instance, heartbeatMs: heartbeat_ms } = this.#terms;
+    this.#connection.tell({
+      type: "welcome",
+      connection: this.#connection.id,
+      instance,
+      heartbeat_ms,
+    });
+  }
+
   tick(now: number, date: number): void {
     if (!this.#isReady && now - this.#openedAt >= RESUME_WAIT_MS) this.#becomeReady();
     if (date < this.#refreshAt) return;
     this.#refreshAt = Number.POSITIVE_INFINITY;
-    const leftMs = Math.max(0, Math.round(this.#owner.expiresAt - date));
-    this.#owner.tell({ type: "refresh", in_ms: leftMs });
+    const leftMs = Math.max(0, Math.round(this.#connection.expiresAt - date));
+    this.#connection.tell({ type: "refresh", in_ms: leftMs });
   }
 
-  /** Takes a frame of the client. */
-  receive(bytes: Buffer, binary: boolean): void {
+  receive(bytes: Buffer, binary: boolean, verdict: RateVerdict): void {
     if (!binary) {
       const parsed = this.#gate.parse(bytes.toString());
-      if (parsed.ok) this.#take(parsed.value, null);
+      if (parsed.ok) this.#take(parsed.value, null, verdict);
       return;
     }
     const opened = openBinary(bytes);
@@ -90,10 +106,14 @@ export class Session {
       return;
     }
     const parsed = this.#gate.parse(opened.header);
-    if (parsed.ok) this.#take(parsed.value, opened.data);
+    if (parsed.ok) this.#take(parsed.value, opened.data, verdict);
   }
 
-  #take(frame: unknown, bytes: Buffer | null): void {
+  whenIdle(callback: () => void): void {
+    this.#order.whenIdle(callback);
+  }
+
+  #take(frame: unknown, bytes: Buffer | null, verdict: RateVerdict): void {
     const fields: Fields = isObject(frame) ? frame : {};
     if (fields.type !== "resume" && !this.#isReady) this.#becomeReady();
     if (bytes !== null && fields.type !== "message") {
@@ -102,7 +122,7 @@ export class Session {
     }
     switch (fields.type) {
       case "message":
-        this.#takeMessage(fields, bytes);
+        this.#takeMessage(fields, bytes, verdict);
         break;
       case "resume":
         this.#takeResume(fields);
@@ -112,55 +132,59 @@ export class Session {
         break;
       case "ping":
         this.#gate.accept();
-        this.#owner.tell({ type: "pong", ...("t" in fields && { t: fields.t }) });
+        if (verdict === "pass") {
+          this.#connection.tell({ type: "pong", ...("t" in fields && { t: fields.t }) });
+        }
         break;
-      default: {
-        const allowed = "message, resume, auth or ping";
-        this.#refuse("unknown_type", `type must be ${allowed}, not ${quote(String(fields.type))}.`);
-      }
+      default:
+        this.#refuse(
+          "unknown_type",
+          `type must be message, resume, auth or ping, ${not(fields.type)}.`,
+        );
     }
   }
 
-  #takeMessage({ id, data }: Fields, bytes: Buffer | null): void {
+  #takeMessage({ id, data }: Fields, bytes: Buffer | null, verdict: RateVerdict): void {
     if (id !== undefined && !isMessageId(id)) {
       const allowed = `text of 1 to ${MAX_MESSAGE_ID_LENGTH} characters`;
       this.#refuse("bad_id", `The id of a message must be ${allowed}.`);
       return;
     }
-    const message = bytes ?? toText(data);
-    if (message === null) {
-      this.#refuse("bad_frame", "A message needs data.");
+    if (bytes === null && data === undefined) {
+      this.#refuse("bad_frame", "A message needs data.", id);
       return;
     }
     this.#gate.accept();
-    if (id === undefined && this.#claiming === null) {
-      this.#inbound.accept(message, null);
+    if (verdict !== "pass") {
+      // Whoever waits for an answer gets one for each message; the others were told once.
+      if (id !== undefined) this.#connection.tell({ ...RATE_LIMITED, id });
+      else if (verdict === "warn") this.#connection.tell(RATE_LIMITED);
       return;
     }
-    this.#queue(async () => {
-      const receipt = id === undefined ? null : await this.#receipts.open(this.#owner, id);
-      if (id === undefined || receipt !== null) this.#inbound.accept(message, receipt);
+    if (id === undefined && this.#order.isIdle) {
+      this.#accept(bytes, data, null);
+      return;
+    }
+    this.#order.run(() => {
+      if (id !== undefined) return this.#acceptOnce(id, bytes, data);
+      this.#accept(bytes, data, null);
+      return undefined;
     });
   }
 
-  /** One after another, so that messages stay in order. The client is held up meanwhile. */
-  #queue(work: () => Promise<void>): void {
-    if (this.#claiming === null) this.#inbound.pause();
-    const claiming = (this.#claiming ?? Promise.resolve()).then(work).then(() => {
-      if (this.#claiming !== claiming) return;
-      this.#claiming = null;
-      this.#inbound.resume();
-    });
-    this.#claiming = claiming;
+  async #acceptOnce(id: string, bytes: Buffer | null, data: unknown): Promise<void> {
+    const receipt = await this.#terms.receipts.open(this.#connection, this.#space, id);
+    if (receipt !== null) this.#accept(bytes, data, receipt);
   }
 
-  /** Calls `callback` when every message that has come is in the inbox. */
-  whenIdle(callback: () => void): void {
-    if (this.#claiming === null) callback();
-    else void this.#claiming.then(callback);
+  #accept(bytes: Buffer | null, data: unknown, receipt: Receipt | null): void {
+    const { inbound } = this.#connection;
+    if (bytes !== null) inbound.accept(bytes, receipt);
+    else if (typeof data === "string") inbound.accept(data, receipt);
+    else inbound.acceptParsed(data, receipt);
   }
 
-  #takeResume({ rooms = {} }: Fields): void {
+  #takeResume({ rooms = {}, connection: first }: Fields): void {
     if (this.#hasResumed) {
       this.#refuse("late_resume", "resume may be sent once.");
       return;
@@ -174,13 +198,21 @@ export class Session {
       return;
     }
     this.#gate.accept();
+    // A client nobody knows proves what it was by an id that only it was told.
+    const isAnonymous = this.#connection.userId === undefined;
+    if (isAnonymous && typeof first === "string" && MADE_ID.test(first)) {
+      this.#space = `connection ${first}`;
+    }
     const valid = asked.filter(([room, position]) => this.#keep(room, position));
     this.#becomeReady();
-    if (!this.#owner.authorizes) return;
+    if (!this.#connection.authorizes) return;
+    const joins: Promise<unknown>[] = [];
     for (const [room] of valid) {
-      if (room === EVERYONE || this.#owner.rooms.has(room)) continue;
-      this.#owner.join(room).catch((error) => this.#owner.report(error, "resume"));
+      if (room === EVERYONE || this.#connection.rooms.has(room)) continue;
+      joins.push(this.#connection.join(room).catch(() => {}));
     }
+    // What the client sends to a room it resumes is handled once it is in.
+    if (joins.length > 0) this.#order.run(() => Promise.all(joins));
   }
 
   /** Keeps where the client stands in a room until it is joined to it. Whether that can be. */
@@ -189,7 +221,7 @@ export class Session {
       this.#refuse("bad_position", `The position of ${quote(room)} is none.`);
     } else if (room !== EVERYONE && !isName(room)) {
       this.#refuse("bad_room", `${quote(room)} is not the name of a room.`);
-    } else if (this.#isReady && (room === EVERYONE || this.#owner.rooms.has(room))) {
+    } else if (this.#isReady && (room === EVERYONE || this.#connection.rooms.has(room))) {
       this.#refuse("late_resume", `The connection is in ${quote(room)} already.`);
     } else {
       this.positions.set(room, position);
@@ -199,10 +231,11 @@ export class Session {
   }
 
   #takeToken({ token }: Fields): void {
-    const renew = this.#renew;
+    const { renew } = this.#terms;
+    const connection = this.#connection;
     if (typeof token !== "string" || token.trim() === "") {
       this.#refuse("bad_frame", "auth needs a token.");
-    } else if (renew === null || this.#owner.principal === null) {
+    } else if (renew === null || connection.principal === null) {
       this.#refuse("auth_failed", "This connection has no credential to renew.");
     } else if (this.#renewing) {
       this.#refuse("auth_failed", "A token is being checked already.");
@@ -212,41 +245,45 @@ export class Session {
         .then(
           (principal) => this.#judge(principal),
           (error) => {
-            this.#owner.report(error, "authentication");
+            connection.report(error, "authentication");
             const message = "The token could not be checked. Send it again.";
-            this.#owner.tell({ type: "error", code: "unavailable", message });
+            connection.tell({ type: "error", code: "unavailable", message });
           },
         )
+        .catch((error) => connection.report(error, "authentication"))
         .finally(() => {
           this.#renewing = false;
         });
     }
   }
 
-  #judge(principal: Principal | null): void {
+  async #judge(principal: Principal | null): Promise<void> {
+    const connection = this.#connection;
     if (principal === null) this.#refuse("auth_failed", "The token is not valid.");
-    else if (principal.id !== this.#owner.principal?.id) {
-      this.#owner.end(CloseCode.forbidden, "another principal");
+    else if (principal.id !== connection.principal?.id) {
+      connection.end(CloseCode.forbidden, "another principal");
     } else {
       this.#gate.accept();
-      this.#owner.renewed(principal);
+      connection.renewed(principal);
       this.#refreshAt = this.#whenToRefresh();
+      await this.#terms.reauthorize(connection);
     }
   }
 
   #whenToRefresh(): number {
-    const leftMs = this.#owner.expiresAt - Date.now();
-    return this.#owner.expiresAt - Math.min(leftMs * REFRESH_SHARE, REFRESH_MAX_MS);
+    const { expiresAt } = this.#connection;
+    return expiresAt - Math.min((expiresAt - Date.now()) * REFRESH_SHARE, REFRESH_MAX_MS);
   }
 
   #becomeReady(): void {
     if (this.#isReady) return;
     this.#isReady = true;
-    this.#owner.ready();
+    this.#terms.ready(this.#connection);
   }
 
-  #refuse(code: string, message: string): void {
-    this.#gate.refuse(code, message);
+  /** `id`: of the message this answers, if it has one. */
+  #refuse(code: string, message: string, id?: string): void {
+    this.#gate.refuse(code, message, null, id);
   }
 }
 
@@ -258,8 +295,8 @@ function isMessageId(id: unknown): id is string {
   return typeof id === "string" && id.length > 0 && id.length <= MAX_MESSAGE_ID_LENGTH;
 }
 
-/** What a handler gets: text as it is, anything else as JSON text; null: nothing was sent. */
-function toText(data: unknown): string | null {
-  if (typeof data === "string") return data;
-  return data === undefined ? null : JSON.stringify(data);
+/** What was found instead. Only text is shown: to make text of anything else would run what a client sent. */
+function not(found: unknown): string {
+  if (typeof found === "string") return `not ${quote(found)}`;
+  return found === undefined ? "and is missing" : `not ${found === null ? "null" : typeof found}`;
 }

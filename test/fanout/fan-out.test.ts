@@ -1,13 +1,13 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { FanOut, type Forms, type Turn } from "../../src/fanout/fan-out.ts";
-import { Outbox } from "../../src/fanout/outbox.ts";
+import { type EventLoop, FanOut, type Framed } from "../../src/fanout/fan-out.ts";
+import { Recipient } from "../../src/fanout/recipient.ts";
 import { cutHoles, type Hole, type Sequence } from "../../src/fanout/sequence.ts";
 import { Frame } from "../../src/protocol/frame.ts";
 import { DenseSet } from "../../src/rooms/dense-set.ts";
 
 /** Keeps what it would have written. */
-class RecordingOutbox extends Outbox {
+class RecordingRecipient extends Recipient {
   readonly written: Buffer[] = [];
   writes = 0;
 
@@ -16,13 +16,17 @@ class RecordingOutbox extends Outbox {
     this.written.push(...(holes === null ? sequence.runs : cutHoles(sequence, holes)));
   }
 
+  override writeFailed(error: unknown): void {
+    throw error;
+  }
+
   get bytes(): Buffer {
     return Buffer.concat(this.written);
   }
 }
 
 /** An event loop whose turns and clock the test decides. */
-class ManualTurn implements Turn {
+class ManualLoop implements EventLoop {
   #flush: (() => void) | null = null;
   #time = 0;
   /** What reading the clock once costs, in milliseconds. */
@@ -48,7 +52,7 @@ class ManualTurn implements Turn {
 }
 
 /** A message that is the same for all, and that the excepted get nothing for. */
-function plainly(frame: Frame): Forms {
+function plainly(frame: Frame): Framed {
   return { frame: () => frame, instead: () => null };
 }
 
@@ -57,8 +61,8 @@ function frameOf(text: string): Frame {
 }
 
 /** Every third takes its messages in envelopes, if `mixed`. */
-function outboxes(count: number, mixed = false): RecordingOutbox[] {
-  return Array.from({ length: count }, (_, i) => new RecordingOutbox(mixed && i % 3 === 0));
+function recipients(count: number, mixed = false): RecordingRecipient[] {
+  return Array.from({ length: count }, (_, i) => new RecordingRecipient(mixed && i % 3 === 0));
 }
 
 const CONNECTIONS = 40;
@@ -88,10 +92,10 @@ const operation = fc.oneof(
 test("every connection gets the bytes a plain loop would have written, in order", () => {
   fc.assert(
     fc.property(fc.array(operation, { maxLength: 120 }), (operations) => {
-      const turn = new ManualTurn();
+      const turn = new ManualLoop();
       const fanOut = new FanOut(turn);
-      const all = outboxes(CONNECTIONS, true);
-      const rooms = Array.from({ length: ROOMS }, () => new DenseSet<RecordingOutbox>());
+      const all = recipients(CONNECTIONS, true);
+      const rooms = Array.from({ length: ROOMS }, () => new DenseSet<RecordingRecipient>());
       const expected = all.map((): Buffer[] => []);
       let sent = 0;
       for (const op of operations) {
@@ -108,12 +112,12 @@ test("every connection gets the bytes a plain loop would have written, in order"
             const plain = frameOf(`${sent} `.padEnd(op.size, "x"));
             const enveloped = frameOf(`enveloped ${sent} `.padEnd(op.size, "x"));
             const skipped = frameOf(`skip ${sent++}`);
-            const forms: Forms = {
+            const forms: Framed = {
               frame: (isEnveloped) => (isEnveloped ? enveloped : plain),
               instead: (isEnveloped) => (isEnveloped ? skipped : null),
             };
             const members = group?.items ?? [];
-            const pick = (indexes: readonly number[]): RecordingOutbox[] =>
+            const pick = (indexes: readonly number[]): RecordingRecipient[] =>
               indexes.flatMap((index) => all[index] ?? []).filter((one) => group?.has(one));
             const left = pick(op.except);
             const waiting = pick(op.waiting).filter((one) => !left.includes(one));
@@ -144,8 +148,8 @@ test("every connection gets the bytes a plain loop would have written, in order"
         }
       }
       while (turn.end());
-      for (const [index, outbox] of all.entries()) {
-        expect(outbox.bytes.equals(Buffer.concat(expected[index] ?? []))).toBe(true);
+      for (const [index, recipient] of all.entries()) {
+        expect(recipient.bytes.equals(Buffer.concat(expected[index] ?? []))).toBe(true);
       }
     }),
     { numRuns: 300 },
@@ -153,9 +157,9 @@ test("every connection gets the bytes a plain loop would have written, in order"
 });
 
 test("connections that were sent the same write the same buffer, once in a turn", () => {
-  const turn = new ManualTurn();
+  const turn = new ManualLoop();
   const fanOut = new FanOut(turn);
-  const members = outboxes(100);
+  const members = recipients(100);
   for (let i = 0; i < 50; i++) fanOut.deliverAll(plainly(frameOf(`message ${i}`)), members, [], []);
   turn.end();
   const [first] = members[0]?.written ?? [];
@@ -167,9 +171,9 @@ test("connections that were sent the same write the same buffer, once in a turn"
 });
 
 test("half a room sending at once, each excepted from its own, shares the bytes around the holes", () => {
-  const turn = new ManualTurn();
+  const turn = new ManualLoop();
   const fanOut = new FanOut(turn);
-  const members = outboxes(100);
+  const members = recipients(100);
   const frames = members.slice(0, 50).map((_, i) => frameOf(`from ${i}`));
   for (const [i, frame] of frames.entries())
     fanOut.deliverAll(plainly(frame), members, [members[i] ?? []].flat(), []);
@@ -183,22 +187,22 @@ test("half a room sending at once, each excepted from its own, shares the bytes 
 });
 
 test("a large frame is written without being copied", () => {
-  const turn = new ManualTurn();
+  const turn = new ManualLoop();
   const fanOut = new FanOut(turn);
-  const [outbox = new RecordingOutbox(false)] = outboxes(1);
+  const [recipient = new RecordingRecipient(false)] = recipients(1);
   const large = frameOf("x".repeat(100_000));
-  fanOut.deliver(frameOf("before"), outbox);
-  fanOut.deliver(large, outbox);
-  fanOut.deliver(frameOf("after"), outbox);
+  fanOut.deliver(frameOf("before"), recipient);
+  fanOut.deliver(large, recipient);
+  fanOut.deliver(frameOf("after"), recipient);
   turn.end();
-  expect(outbox.written).toHaveLength(3);
-  expect(outbox.written[1]).toBe(large.bytes);
+  expect(recipient.written).toHaveLength(3);
+  expect(recipient.written[1]).toBe(large.bytes);
 });
 
 test("a flush that takes long goes on in the next turn, and nobody is forgotten", () => {
-  const turn = new ManualTurn();
+  const turn = new ManualLoop();
   const fanOut = new FanOut(turn);
-  const members = outboxes(100);
+  const members = recipients(100);
   fanOut.deliverAll(plainly(frameOf("first")), members, [], []);
   turn.costMs = 5;
   turn.end();
@@ -213,11 +217,11 @@ test("a flush that takes long goes on in the next turn, and nobody is forgotten"
 });
 
 test("a turn with very many different sequences is flushed before it ends", () => {
-  const turn = new ManualTurn();
+  const turn = new ManualLoop();
   const fanOut = new FanOut(turn);
-  const [outbox = new RecordingOutbox(false)] = outboxes(1);
-  for (let i = 0; i < 150_000; i++) fanOut.deliver(frameOf("x"), outbox);
-  expect(outbox.writes).toBe(1);
+  const [recipient = new RecordingRecipient(false)] = recipients(1);
+  for (let i = 0; i < 150_000; i++) fanOut.deliver(frameOf("x"), recipient);
+  expect(recipient.writes).toBe(1);
   turn.end();
-  expect(outbox.bytes.length).toBe(150_000 * 3);
+  expect(recipient.bytes.length).toBe(150_000 * 3);
 });

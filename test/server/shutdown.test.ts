@@ -89,12 +89,25 @@ test("a handler that never ends does not hold up the stop for ever", async () =>
   expect((await client.closed()).code).toBe(1012);
 });
 
+test("until the balancer has noticed, connections are taken, and closed with the others", async () => {
+  const { manager, url } = await start();
+  const draining = new Promise((resolve) => manager.on("status", resolve));
+  const stopped = manager.stop({ readinessDelayMs: 500 });
+  expect(await draining).toEqual({ status: "draining" });
+  const late = await Client.connect(`${url}/?user=late`);
+  await manager.sendToUser("late", "welcome all the same");
+  expect(await late.next()).toBe("welcome all the same");
+  expect((await late.closed()).code).toBe(1012);
+  await stopped;
+});
+
 test("while it drains new connections are refused: 503 before the upgrade, 1012 after it", async () => {
   const { manager, url, connect } = await start();
-  await connect("alice");
-  const draining = new Promise((resolve) => manager.on("status", resolve));
-  const stopped = manager.stop({ readinessDelayMs: 100 });
-  expect(await draining).toEqual({ status: "draining" });
+  const alice = await connect("alice");
+  // Who does not answer the close makes it last.
+  alice.client.socket.pause();
+  const stopped = manager.stop({ drainMs: 1000 });
+  await expect.poll(() => manager.accepting).toBe(false);
   await expect(Client.connect(`${url}/?user=late`)).rejects.toThrow("503");
   const { socket, client, dispose } = await foreignSocket();
   onDispose(dispose);
@@ -114,7 +127,7 @@ test("while it drains new connections are refused: 503 before the upgrade, 1012 
 test("a stop before the start, and two starts, are fine", async () => {
   const early = await start({ start: false });
   await early.manager.stop();
-  await early.manager.start();
+  await expect(early.manager.start()).rejects.toThrow("make a new ConnectionManager");
   expect(early.manager.status).toBe("draining");
   const twice = await start();
   expect(twice.manager.start()).toBe(twice.manager.start());

@@ -35,15 +35,15 @@ function importsOf(root: string, file: string): Import[] {
   });
 }
 
-/** The first chain of imports at run time that comes back to where it started, if there is one. */
+/** The first chain of imports, those of types too, that comes back to where it started, if there is one. */
 export function findCycle(imports: ReadonlyMap<string, readonly Import[]>): string[] | undefined {
   const finished = new Set<string>();
   const visit = (file: string, path: readonly string[]): string[] | undefined => {
     const seenAt = path.indexOf(file);
     if (seenAt >= 0) return [...path.slice(seenAt), file];
     if (finished.has(file)) return undefined;
-    for (const { target, typeOnly } of imports.get(file) ?? []) {
-      const cycle = typeOnly ? undefined : visit(target, [...path, file]);
+    for (const { target } of imports.get(file) ?? []) {
+      const cycle = visit(target, [...path, file]);
       if (cycle) return cycle;
     }
     finished.add(file);

@@ -12,6 +12,7 @@ import {
   type HistoryStore,
   IDEMPOTENCY_MS,
   type LogName,
+  PAGE_BYTES,
 } from "../history-store.ts";
 import { Expiring } from "./expiring.ts";
 
@@ -117,10 +118,10 @@ export class MemoryHistory implements HistoryStore {
     const position = parsePosition(since);
     if (position === null) throw new RangeError(`since is ${quote(since)}, which is no position.`);
     const found = this.#logs.find(log);
-    const rows = found?.after(position, limit + 1) ?? [];
-    const entries = rows.slice(0, limit).map(toEntry);
+    const rows = found?.after(position, limit, PAGE_BYTES) ?? [];
+    const entries = rows.map(toEntry);
     const last = entries.at(-1);
-    const next = rows.length > limit && last !== undefined ? { next: last.id } : {};
+    const next = last !== undefined && last.id !== found?.end ? { next: last.id } : {};
     return { entries, end: this.#logs.end(log), ...next };
   }
 

@@ -12,6 +12,7 @@ import {
   type HistoryStore,
   IDEMPOTENCY_MS,
   type LogName,
+  PAGE_BYTES,
 } from "../history-store.ts";
 import type { Keys } from "./keys.ts";
 import type { RedisBroker } from "./redis-broker.ts";
@@ -53,11 +54,29 @@ redis.pcall(ARGV[7], ARGV[6], ARGV[8] .. position .. ' ' .. prev .. '\\n' .. ARG
 return {position, 1}
 `);
 
-/** At most so many entries after a position, and where the log ends. */
+/**
+ * At most so many entries after a position, and no more once they have so many bytes; where the log ends; and
+ * whether there are more.
+ */
 const READ = defineScript(`${END}
 -- KEYS: log, log end
--- ARGV: from (exclusive, or -), count
-return {endOfLog(), redis.call('XRANGE', KEYS[1], ARGV[1], '+', 'COUNT', ARGV[2])}
+-- ARGV: from (exclusive, or -), count, bytes
+local limit, bytes = tonumber(ARGV[2]), tonumber(ARGV[3])
+local entries, size, from, more = {}, 0, ARGV[1], 0
+while more == 0 do
+  local page = redis.call('XRANGE', KEYS[1], from, '+', 'COUNT', math.min(limit + 1 - #entries, 32))
+  if #page == 0 then break end
+  for _, entry in ipairs(page) do
+    if #entries >= limit or size >= bytes then
+      more = 1
+      break
+    end
+    entries[#entries + 1] = entry
+    size = size + #(entry[2][6] or '')
+    from = '(' .. entry[1]
+  end
+end
+return {endOfLog(), entries, more}
 `);
 
 /** The newest entries, newest first, and where the log ends. */
@@ -129,12 +148,12 @@ export class RedisHistory implements HistoryStore {
     const position = parsePosition(since);
     if (position === null) throw new RangeError(`since is ${quote(since)}, which is no position.`);
     const from = since === BEGINNING ? "-" : `(${position.ms}-${position.sequence}`;
-    const args = [from, String(limit + 1)];
+    const args = [from, String(limit), String(PAGE_BYTES)];
     const reply = await this.#scripts.runForBytes(READ, this.#keysOf(log), args);
-    const { rows, end } = toRows(reply);
-    const entries = rows.slice(0, limit).flatMap((row) => toEntry(row) ?? []);
+    const { rows, end, more } = toRows(reply);
+    const entries = rows.flatMap((row) => toEntry(row) ?? []);
     const last = entries.at(-1);
-    const next = rows.length > limit && last !== undefined ? { next: last.id } : {};
+    const next = more && last !== undefined ? { next: last.id } : {};
     return { entries, end, ...next };
   }
 
@@ -175,9 +194,13 @@ function toOutcome(reply: unknown): { id: string; published: boolean } {
   throw new BackplaneUnavailableError("Redis gave an answer nobody understands.", "unknown");
 }
 
-function toRows(reply: unknown): { rows: readonly unknown[]; end: string } {
-  const [end, rows] = Array.isArray(reply) ? reply : [];
-  return { rows: Array.isArray(rows) ? rows : [], end: end === undefined ? BEGINNING : `${end}` };
+function toRows(reply: unknown): { rows: readonly unknown[]; end: string; more: boolean } {
+  const [end, rows, more] = Array.isArray(reply) ? reply : [];
+  return {
+    rows: Array.isArray(rows) ? rows : [],
+    end: end === undefined ? BEGINNING : `${end}`,
+    more: more === 1,
+  };
 }
 
 /** An entry as the script wrote it; null for one that somebody else did. */

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { Inbox } from "../../src/connection/inbox.ts";
+import { Inbox } from "../../src/inbound/inbox.ts";
 
 function makeInbox(limit = 3): { inbox: Inbox<number>; paused: () => boolean } {
   let paused = false;

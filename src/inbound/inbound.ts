@@ -1,12 +1,14 @@
-import { MessageRate } from "../limits/message-rate.ts";
+import { MessageRate, type RateVerdict } from "../limits/message-rate.ts";
 import { CloseCode } from "../protocol/close-codes.ts";
 import type { ErrorFrame } from "../protocol/roomcast-v1.ts";
 import type { StandardSchema } from "../protocol/standard-schema.ts";
-import type { Session } from "../v1/session.ts";
+import { isThenable } from "../protocol/thenable.ts";
+import type { Dialect } from "./dialect.ts";
 import { type Flow, Inbox } from "./inbox.ts";
 import { type Answerer, JsonGate } from "./json-gate.ts";
 import type { Receipt } from "./receipt.ts";
-import { type DecoderTarget, SchemaDecoder } from "./schema-decoder.ts";
+import { type Decoded, SchemaDecoder } from "./schema-decoder.ts";
+import { Sequencer } from "./sequencer.ts";
 
 /** Whom messages come from; a connection is such. None of these may throw. */
 export interface Sender extends Answerer {
@@ -20,7 +22,8 @@ export interface InboundLimits {
   readonly messageBurst: number;
 }
 
-const RATE_LIMITED: ErrorFrame = {
+/** What a client gets whose messages are dropped; with the id of its message, if that had one. */
+export const RATE_LIMITED: ErrorFrame = {
   type: "error",
   code: "rate_limited",
   message: "You are sending too fast: messages are being dropped.",
@@ -34,15 +37,16 @@ const NOT_CHECKED = {
  * What one client sends, on its way to whoever reads it: counted, made into what the schema of the
  * route says, and kept until it is taken.
  */
-export class Inbound implements Flow, DecoderTarget {
+export class Inbound implements Flow {
   readonly inbox: Inbox<unknown>;
   readonly #from: Sender;
   readonly #flow: Flow;
   readonly #rate: MessageRate | null;
   readonly #decoder: SchemaDecoder | null;
   #gate: JsonGate | null = null;
-  /** Opens the frames of a client that speaks `roomcast.v1`. */
-  session: Session | null = null;
+  #decoding: Sequencer | null = null;
+  /** Opens the frames of a client that speaks a subprotocol of ours. */
+  dialect: Dialect | null = null;
   /** For how many reasons the client is held up. */
   #holds = 0;
 
@@ -55,7 +59,7 @@ export class Inbound implements Flow, DecoderTarget {
       messagesPerSecond === null
         ? null
         : new MessageRate(messagesPerSecond, messageBurst, Date.now());
-    this.#decoder = schema === null ? null : new SchemaDecoder(schema, this.gate, this, this);
+    this.#decoder = schema === null ? null : new SchemaDecoder(schema, this.gate);
   }
 
   /** Parses what the client sends and answers what is wrong with it. */
@@ -71,16 +75,27 @@ export class Inbound implements Flow, DecoderTarget {
 
   /** Takes a message that came at `now`, in milliseconds since the epoch. */
   receive(data: Buffer, binary: boolean, now: number): void {
-    if (this.#rate !== null && !this.#isInTime(this.#rate, now)) return;
-    if (this.session !== null) this.session.receive(data, binary);
-    else this.accept(binary ? data : data.toString(), null);
+    const verdict = this.#rate === null ? "pass" : this.#rate.judge(now);
+    if (verdict === "flood") this.#from.endFirmly(CloseCode.flood, "too many messages");
+    else if (this.dialect !== null) this.dialect.receive(data, binary, verdict);
+    else if (verdict === "pass") this.accept(binary ? data : data.toString(), null);
+    else this.#drop(verdict);
   }
 
   /** Takes what the client sent, out of its frame. */
   accept(message: string | Buffer, receipt: Receipt | null): void {
-    if (this.#decoder === null) this.inbox.push(message, receipt);
-    else if (typeof message === "string") this.#decoder.decode(message, receipt);
-    else this.#from.endFirmly(CloseCode.unsupportedData, "text only");
+    const decoder = this.#decoder;
+    if (decoder === null) this.inbox.push(message, receipt);
+    else if (typeof message !== "string") {
+      this.#from.endFirmly(CloseCode.unsupportedData, "text only");
+    } else this.#decode(() => decoder.decode(message, receipt), receipt);
+  }
+
+  /** Takes JSON that the client sent in a frame, and that was parsed with it. */
+  acceptParsed(value: unknown, receipt: Receipt | null): void {
+    const decoder = this.#decoder;
+    if (decoder === null) this.inbox.push(JSON.stringify(value), receipt);
+    else this.#decode(() => decoder.check(value, receipt), receipt);
   }
 
   /** The messages as JSON; those that do not parse or fit are skipped. */
@@ -116,11 +131,11 @@ export class Inbound implements Flow, DecoderTarget {
   /** Calls `callback` when every message that has come is in the inbox. */
   #whenAllIsIn(callback: () => void): void {
     const decoded = (): void => {
-      if (this.#decoder === null) callback();
-      else this.#decoder.whenIdle(callback);
+      if (this.#decoding === null) callback();
+      else this.#decoding.whenIdle(callback);
     };
-    if (this.session === null) decoded();
-    else this.session.whenIdle(decoded);
+    if (this.dialect === null) decoded();
+    else this.dialect.whenIdle(decoded);
   }
 
   /** See `Flow`. */
@@ -135,23 +150,29 @@ export class Inbound implements Flow, DecoderTarget {
     if (this.#holds === 0) this.#flow.resume();
   }
 
-  /** See `DecoderTarget`. */
-  take(message: unknown, receipt: Receipt | null): void {
-    this.inbox.push(message, receipt);
+  #decode(decode: () => Decoded | Promise<Decoded>, receipt: Receipt | null): void {
+    this.#decoding ??= new Sequencer(this);
+    this.#decoding.run(() => {
+      const decoded = decode();
+      if (isThenable(decoded)) return decoded.then((settled) => this.#take(settled, receipt));
+      this.#take(decoded, receipt);
+      return undefined;
+    });
   }
 
-  /** See `DecoderTarget`. */
-  failed(error: unknown, receipt: Receipt | null): void {
-    this.#from.report(error, "schema");
+  #take(decoded: Decoded, receipt: Receipt | null): void {
+    if (decoded === null) return;
+    if ("value" in decoded) {
+      this.inbox.push(decoded.value, receipt);
+      return;
+    }
+    this.#from.report(decoded.error, "schema");
     if (receipt === null) this.#from.tell({ type: "error", ...NOT_CHECKED });
     else receipt.failed(NOT_CHECKED.code, NOT_CHECKED.message);
   }
 
-  #isInTime(rate: MessageRate, now: number): boolean {
-    const verdict = rate.judge(now);
+  #drop(verdict: RateVerdict): void {
     if (verdict === "warn") this.#from.tell(RATE_LIMITED);
-    else if (verdict === "flood") this.#from.endFirmly(CloseCode.flood, "too many messages");
-    return verdict === "pass";
   }
 }
 

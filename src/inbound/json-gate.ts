@@ -6,6 +6,7 @@ import {
   type SchemaResult,
   type StandardSchema,
 } from "../protocol/standard-schema.ts";
+import { isThenable } from "../protocol/thenable.ts";
 import type { Receipt } from "./receipt.ts";
 
 /** So many messages in a row that are not understood close the connection. */
@@ -55,15 +56,16 @@ export class JsonGate {
     receipt: Receipt | null = null,
   ): Passed<T> | Promise<Passed<T>> {
     const result = schema["~standard"].validate(value);
-    return result instanceof Promise
-      ? result.then((settled) => this.#judge(settled, receipt))
+    return isThenable(result)
+      ? Promise.resolve(result).then((settled) => this.#judge(settled, receipt))
       : this.#judge(result, receipt);
   }
 
-  /** Answers that a message was not understood. */
-  refuse(code: string, message: string, receipt: Receipt | null = null): void {
-    if (receipt === null) this.#to.tell({ type: "error", code, message });
-    else receipt.failed(code, message);
+  /** Answers that a message was not understood; `id`: its own, if it has one but no receipt. */
+  refuse(code: string, message: string, receipt: Receipt | null = null, id?: string): void {
+    if (receipt === null) {
+      this.#to.tell({ type: "error", code, message, ...(id !== undefined && { id }) });
+    } else receipt.failed(code, message);
     this.#badInARow++;
     if (this.#badInARow >= MAX_BAD_IN_A_ROW) {
       this.#to.end(CloseCode.policyViolation, "too many bad messages");

@@ -1,10 +1,10 @@
 import type { Hole, Sequence } from "./sequence.ts";
 
 /**
- * What one connection is owed in this turn. `FanOut` moves it from node to node; the subclass knows
- * how bytes leave.
+ * Somebody who is sent frames: what one connection is owed in this turn. `FanOut` moves it from node to
+ * node; the subclass knows how bytes leave.
  */
-export abstract class Outbox {
+export abstract class Recipient {
   /** Whether messages come to this connection in the envelopes of `roomcast.v1`. */
   readonly enveloped: boolean;
   /** The frames to be written at the next flush; null: nothing is owed. */
@@ -17,10 +17,13 @@ export abstract class Outbox {
   }
 
   /**
-   * Writes `sequence` without `holes`, or keeps it until the reader has caught up. MUST NOT throw and
-   * MUST NOT send anything itself. A connection that is no longer open drops it.
+   * Writes `sequence` without `holes`, or keeps it until the reader has caught up. MUST NOT send anything
+   * itself. A connection that is no longer open drops it.
    */
   abstract write(sequence: Sequence, holes: readonly Hole[] | null): void;
+
+  /** `write` threw: nothing is known of what the reader got. MUST NOT throw. */
+  abstract writeFailed(error: unknown): void;
 
   /** Writes what is pending now instead of at the end of the turn, so that a close frame can follow. */
   flush(): void {
@@ -28,6 +31,10 @@ export abstract class Outbox {
     if (pending === null) return;
     this.pending = null;
     this.holes = null;
-    this.write(pending, holes);
+    try {
+      this.write(pending, holes);
+    } catch (error) {
+      this.writeFailed(error);
+    }
   }
 }

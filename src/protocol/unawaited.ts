@@ -1,0 +1,5 @@
+/** `work`, whose failure is also told to `failed`, so that nobody need await it. */
+export function unawaited<T>(work: Promise<T>, failed: (error: unknown) => void): Promise<T> {
+  work.then(undefined, failed);
+  return work;
+}

@@ -1,0 +1,146 @@
+import type { Broker } from "../backplane/broker.ts";
+import type { ServerConnection } from "../connection/server-connection.ts";
+import type { Feeds } from "../durable/feeds.ts";
+import type { PresenceTracker } from "../presence/tracker.ts";
+import type { Arrivals } from "./arrivals.ts";
+import type { LocalDelivery } from "./delivery.ts";
+import type { Registry } from "./registry.ts";
+import type { Room } from "./room.ts";
+
+/** What membership is made of. */
+export interface MembershipParts {
+  readonly registry: Registry;
+  readonly broker: Broker;
+  readonly presence: PresenceTracker;
+  readonly feeds: Feeds;
+  readonly arrivals: Arrivals;
+  readonly delivery: LocalDelivery;
+  readonly maxRoomsPerConnection: number;
+  /** A room was asked for, or is not needed any more. */
+  readonly followed: (room: Room, isFollowed: boolean) => void;
+  readonly failed: (error: unknown) => void;
+}
+
+/** Who of this instance is in which room, and that what is sent to those rooms arrives here. */
+export class Membership {
+  readonly #parts: MembershipParts;
+  #isStarted = false;
+
+  constructor(parts: MembershipParts) {
+    this.#parts = parts;
+  }
+
+  /** Follows every room that connections joined before. */
+  async start(): Promise<void> {
+    this.#isStarted = true;
+    const { registry } = this.#parts;
+    await Promise.all(
+      [registry.everyone, ...registry.rooms.values()].map((room) => this.follow(room)),
+    );
+  }
+
+  stop(): void {
+    this.#isStarted = false;
+  }
+
+  /**
+   * Resolves to whether it was not in the room before, once messages to the room will arrive; false also for a
+   * connection that is gone by now.
+   */
+  async join(connection: ServerConnection, name: string): Promise<boolean> {
+    const { registry, arrivals, presence } = this.#parts;
+    const room = registry.room(name);
+    if (connection.rooms.has(name)) {
+      if (room.opening !== null) await room.opening;
+      return false;
+    }
+    // Behind an await it may have gone: what it joined now nobody would ever leave.
+    if (!registry.connections.has(connection)) return false;
+    this.#checkRoom(connection);
+    registry.join(connection, room);
+    const opening = this.follow(room);
+    if (connection.enveloped) arrivals.join(connection, room, opening);
+    const { userId } = connection;
+    if (userId !== undefined) await presence.joined(name, userId, opening);
+    else if (opening !== null) await opening;
+    return true;
+  }
+
+  async leave(connection: ServerConnection, name: string): Promise<boolean> {
+    const { registry, arrivals, presence } = this.#parts;
+    const room = registry.room(name);
+    if (!connection.rooms.has(name) || !room.members.has(connection)) return false;
+    if (registry.leave(connection, room)) this.#unfollow(room);
+    if (connection.enveloped) {
+      arrivals.leave(connection, room);
+      connection.tell({ type: "left", room: name });
+    }
+    if (connection.userId !== undefined) await presence.left(name, connection.userId, false);
+    return true;
+  }
+
+  /** Takes a connection that can be sent nothing more out of everything. Whether it was here. */
+  remove(connection: ServerConnection, dropped: boolean): boolean {
+    const { registry, arrivals, presence, failed } = this.#parts;
+    if (!registry.connections.has(connection)) return false;
+    for (const room of registry.remove(connection)) this.#unfollow(room);
+    if (connection.enveloped) arrivals.gone(connection);
+    const { userId } = connection;
+    if (userId === undefined) return true;
+    for (const name of connection.rooms) presence.left(name, userId, dropped).catch(failed);
+    presence.disconnected(userId, dropped).catch(failed);
+    return true;
+  }
+
+  /** Resolves when everything sent to a room arrives from now on; null: it does already, or we have not started. */
+  follow(room: Room): Promise<void> | null {
+    if (!this.#isStarted || room.isFollowed) return room.opening;
+    room.isFollowed = true;
+    this.#parts.followed(room, true);
+    const opening = this.#open(room).finally(() => {
+      room.opening = null;
+    });
+    room.opening = opening;
+    return opening;
+  }
+
+  #unfollow(room: Room): void {
+    const { feeds, broker, followed } = this.#parts;
+    if (room.feed !== null) feeds.close(room.feed);
+    if (!room.isFollowed) return;
+    broker.unsubscribe(room.channel);
+    followed(room, false);
+  }
+
+  /** Never rejects. */
+  async #open(room: Room): Promise<void> {
+    const { broker, feeds, delivery, registry, failed } = this.#parts;
+    const { history } = room.rules;
+    try {
+      if (history === null) await broker.subscribe(room.channel);
+      else {
+        const { feed, opened } = feeds.follow(
+          {
+            channel: room.channel,
+            deliver: (packet) => delivery.deliver(room, packet),
+            audience: (packet) => delivery.audience(room, packet),
+            gap: () => delivery.gap(room),
+          },
+          history,
+        );
+        room.feed = feed;
+        await opened;
+      }
+    } catch (error) {
+      failed(error);
+    }
+    // Everybody may have left while it was being subscribed to.
+    if (registry.group(room.channel) === undefined) broker.unsubscribe(room.channel);
+  }
+
+  #checkRoom(connection: ServerConnection): void {
+    const { maxRoomsPerConnection: max } = this.#parts;
+    if (connection.rooms.size < max) return;
+    throw new RangeError(`A connection may be in ${max} rooms; this one is already.`);
+  }
+}
