@@ -45,9 +45,11 @@ async function measure(subject: string): Promise<Result> {
   const { port } = await server.next<{ port: number }>();
   const client = new Process("./idle-load.ts", 1);
   await client.ask({ port, connections: WARM_UP });
-  const before = await server.ask<Usage>({});
-  await client.ask({ port, connections });
+  const before = await server.ask<Usage>("collect");
+  await client.ask({ port, connections: WARM_UP + connections });
   const accepted = await server.ask<Usage>({});
+  await wait(1000);
+  const settled = await server.ask<Usage>("collect");
   const heldFrom = performance.now();
   await wait(Number(values.seconds) * 1000);
   const held = await server.ask<Usage>({});
@@ -55,9 +57,9 @@ async function measure(subject: string): Promise<Result> {
   await client.end();
   await server.end();
   return {
-    residentBytes: (held.residentBytes - before.residentBytes) / connections,
+    residentBytes: (settled.residentBytes - before.residentBytes) / connections,
     acceptMicroseconds: (accepted.cpuMicroseconds - before.cpuMicroseconds) / connections,
-    heldPercent: (held.cpuMicroseconds - accepted.cpuMicroseconds) / 10 / heldMs,
+    heldPercent: (held.cpuMicroseconds - settled.cpuMicroseconds) / 10 / heldMs,
   };
 }
 

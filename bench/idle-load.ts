@@ -21,12 +21,21 @@ async function open(port: number, number: number): Promise<void> {
   sockets.push(socket);
 }
 
+/** While it connects it never sleeps: waking a processor would cost whichever server keeps it waiting. */
+let isConnecting = false;
+function stayAwake(): void {
+  if (isConnecting) setImmediate(stayAwake);
+}
+
 process.on("message", async ({ port, connections }: { port: number; connections: number }) => {
-  let next = 0;
+  let next = sockets.length;
   const openSome = async (): Promise<void> => {
     while (next < connections) await open(port, next++);
   };
+  isConnecting = true;
+  stayAwake();
   await Promise.all(Array.from({ length: ABREAST }, openSome));
+  isConnecting = false;
   process.send?.({ connections: sockets.length });
 });
 process.on("disconnect", () => process.exit());

@@ -6,6 +6,7 @@ import { EncodedMessage } from "../protocol/encoded-message.ts";
 import type { Frame } from "../protocol/frame.ts";
 import type { ServerFrame } from "../protocol/roomcast-v1.ts";
 import type { CloseInfo, ConnectionState } from "./connection.ts";
+import type { SocketOwner } from "./socket-events.ts";
 import type { Transport, TransportOwner } from "./transport.ts";
 
 /** How long a client that cannot be reached has left after its close frame was sent, in milliseconds. */
@@ -31,7 +32,7 @@ type Phase = "open" | "overflowed" | "closing" | "closed";
 const PHASES: readonly Phase[] = ["closing", "open", "closing", "closed"];
 
 /** Our end of a WebSocket: the state it is in, and what may be sent in it. */
-export abstract class Endpoint extends Recipient implements TransportOwner {
+export abstract class Endpoint extends Recipient implements TransportOwner, SocketOwner {
   /** How frames leave. */
   readonly transport: Transport;
   readonly #fanOut: FanOut;
@@ -45,7 +46,7 @@ export abstract class Endpoint extends Recipient implements TransportOwner {
     fanOut: FanOut,
     enveloped: boolean,
     readyState: number,
-    makeTransport: (owner: TransportOwner) => Transport,
+    makeTransport: (owner: Endpoint) => Transport,
   ) {
     super(enveloped);
     this.#fanOut = fanOut;
@@ -61,6 +62,12 @@ export abstract class Endpoint extends Recipient implements TransportOwner {
 
   /** Drops what the client sent and nobody has taken. MUST NOT throw. */
   protected abstract dropUnread(): void;
+
+  abstract received(data: Buffer, binary: boolean, readElsewhere: boolean): void;
+
+  abstract pinged(): void;
+
+  abstract alive(): void;
 
   abstract report(error: unknown, stage: string): void;
 

@@ -2,6 +2,7 @@ import type { Duplex } from "node:stream";
 import { WebSocket } from "ws";
 import { cutHoles, type Hole, type Sequence } from "../fanout/sequence.ts";
 import { measureRoundTrip } from "./round-trip.ts";
+import { type SocketOwner, tellOwner } from "./socket-events.ts";
 import type { Transport, TransportOwner } from "./transport.ts";
 
 /** What we look at in the parser of `ws`; a test notices if it changes. */
@@ -38,7 +39,7 @@ export class NativeSocket extends WebSocket {
   declare readonly _receiver: FrameReceiver | null;
 
   #stream: OwnedStream | null = null;
-  #owner: TransportOwner | null = null;
+  #owner: (TransportOwner & SocketOwner) | null = null;
   #remoteAddress: string | undefined;
 
   /** Called once, right after the upgrade; `remoteAddress` as the upgrade found it. */
@@ -47,8 +48,8 @@ export class NativeSocket extends WebSocket {
     this.#remoteAddress = remoteAddress;
   }
 
-  /** Makes the transport of the connection this socket belongs to. */
-  transport(owner: TransportOwner, maxBufferedBytes: number): NativeTransport {
+  /** Makes the transport of the connection this socket belongs to, which is told what happens from now on. */
+  transport(owner: TransportOwner & SocketOwner, maxBufferedBytes: number): NativeTransport {
     const stream = this.#stream;
     if (stream === null) throw new TypeError("The socket has not been upgraded yet.");
     this.#owner = owner;
@@ -56,6 +57,21 @@ export class NativeSocket extends WebSocket {
     stream[TRANSPORT] = transport;
     stream.on("drain", onDrain);
     return transport;
+  }
+
+  /**
+   * What happens goes to the owner directly: five listeners would cost each connection more than the rest of it.
+   * Whoever listens besides is told as always.
+   */
+  override emit(event: string | symbol, ...args: unknown[]): boolean {
+    const owner = this.#owner;
+    if (owner !== null) tellOwner(owner, event, args[0], args[1], false);
+    return (this.listenerCount(event) > 0 && super.emit(event, ...args)) || owner !== null;
+  }
+
+  /** Whether it belongs to a connection. */
+  get isOwned(): boolean {
+    return this.#owner !== null;
   }
 
   override close(code?: number, reason?: string | Buffer): void {

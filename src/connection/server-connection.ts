@@ -18,7 +18,7 @@ import { Endpoint } from "./endpoint.ts";
 import { ForeignTransport } from "./foreign-transport.ts";
 import type { ConnectionBounds, ConnectionHost, Identity, RouteRules } from "./host.ts";
 import { NativeSocket } from "./native-transport.ts";
-import { listen, type SocketOwner } from "./socket-events.ts";
+import { listen } from "./socket-events.ts";
 
 const FORBIDDEN: ErrorFrame = {
   type: "error",
@@ -26,7 +26,12 @@ const FORBIDDEN: ErrorFrame = {
   message: "You may not join this room.",
 };
 
-export class ServerConnection extends Endpoint implements Connection<unknown>, Sender, SocketOwner {
+/** Who serves a connection to its end. MUST NOT throw. */
+export interface Follower {
+  closed(info: CloseInfo): void;
+}
+
+export class ServerConnection extends Endpoint implements Connection<unknown>, Sender {
   readonly id: string;
   readonly userId: string | undefined;
   readonly rooms: Set<string> = new Set();
@@ -56,7 +61,7 @@ export class ServerConnection extends Endpoint implements Connection<unknown>, S
   #principal: Principal | null;
   #pings: TokenBucket | null = null;
   #closeListeners: Set<(info: CloseInfo) => unknown> | null = null;
-  #closeHandler: ((info: CloseInfo) => void) | null = null;
+  #follower: Follower | null = null;
   /** The application closed it: the user is meant to be gone. */
   #dismissed = false;
 
@@ -83,7 +88,7 @@ export class ServerConnection extends Endpoint implements Connection<unknown>, S
     this.#rules = rules;
     this.inbound = new Inbound(this, this.transport, bounds, rules.schema);
     if (this.state !== "open") this.inbound.end();
-    listen(socket, this);
+    if (!(socket instanceof NativeSocket)) listen(socket, this);
   }
 
   get principal(): Principal | null {
@@ -182,9 +187,9 @@ export class ServerConnection extends Endpoint implements Connection<unknown>, S
 
   // Receiving
 
-  /** Calls `handler` when the socket has closed, after the listeners. One for each connection. */
-  whenClosed(handler: (info: CloseInfo) => void): void {
-    this.#closeHandler = handler;
+  /** Tells `follower` when the socket has closed, after the listeners. One for each connection. */
+  follow(follower: Follower): void {
+    this.#follower = follower;
   }
 
   on(event: "message", listener: (message: unknown) => unknown): () => void;
@@ -253,7 +258,7 @@ export class ServerConnection extends Endpoint implements Connection<unknown>, S
 
   // What the socket tells; see `SocketOwner`.
 
-  received(data: Buffer, binary: boolean, readElsewhere: boolean): void {
+  override received(data: Buffer, binary: boolean, readElsewhere: boolean): void {
     this.alive();
     this.receivingSince = 0;
     // Whom we closed on is not listened to any more, whether or not it has answered the close.
@@ -263,14 +268,14 @@ export class ServerConnection extends Endpoint implements Connection<unknown>, S
     this.inbound.receive(data, binary, this.lastActivityAt);
   }
 
-  pinged(): void {
+  override pinged(): void {
     this.alive();
     const { pingsPerSecond } = this.#bounds;
     this.#pings ??= new TokenBucket(pingsPerSecond, pingsPerSecond, this.lastActivityAt);
     if (!this.#pings.take(this.lastActivityAt)) this.endFirmly(CloseCode.flood, "too many pings");
   }
 
-  alive(): void {
+  override alive(): void {
     this.#lastActivityMs = Date.now() - this.connectedAt;
     this.pingedAt = 0;
   }
@@ -283,7 +288,7 @@ export class ServerConnection extends Endpoint implements Connection<unknown>, S
   protected override gone(info: CloseInfo): void {
     this.inbound.end();
     for (const listener of this.#closeListeners ?? []) this.#guard(listener, info);
-    this.#closeHandler?.(info);
+    this.#follower?.closed(info);
     this.#host.closed(this, info);
   }
 

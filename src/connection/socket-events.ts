@@ -1,5 +1,4 @@
 import type { WebSocket } from "ws";
-import { NativeSocket } from "./native-transport.ts";
 
 /** Who is told what happens to a socket; a connection is such. */
 export interface SocketOwner {
@@ -16,61 +15,46 @@ export interface SocketOwner {
   report(error: unknown, stage: string): void;
 }
 
-const OWNER = Symbol("roomcast.connection");
-
-type OwnedSocket = WebSocket & { [OWNER]?: SocketOwner };
-
-/** Whether a socket is a connection's already. */
-export function isOwned(socket: WebSocket): boolean {
-  return (socket as OwnedSocket)[OWNER] !== undefined;
-}
+/** The events of a `ws` socket that are for its owner. */
+const EVENTS = ["message", "ping", "pong", "close", "error"] as const;
 
 /**
- * Hands what happens to a socket to its owner: one function for all sockets and each event, not a closure for
- * each connection. This is the seam `ws` calls us through: nothing that is thrown leaves it.
+ * Hands an event of a socket to its owner. This is the seam `ws` calls us through: nothing that is thrown leaves
+ * it.
  */
-export function listen(socket: WebSocket, owner: SocketOwner): void {
-  (socket as OwnedSocket)[OWNER] = owner;
-  socket.on("message", onMessage);
-  socket.on("ping", onPing);
-  socket.on("pong", onPong);
-  socket.on("close", onClose);
-  socket.on("error", onError);
-}
-
-function onMessage(this: OwnedSocket, data: Buffer, binary: boolean): void {
-  const owner = this[OWNER];
-  if (owner === undefined) return;
+export function tellOwner(
+  owner: SocketOwner,
+  event: string | symbol,
+  first: unknown,
+  second: unknown,
+  readElsewhere: boolean,
+): void {
   try {
-    const readElsewhere = !(this instanceof NativeSocket) && this.listenerCount("message") > 1;
-    owner.received(data, binary, readElsewhere);
+    if (event === "message") owner.received(first as Buffer, second === true, readElsewhere);
+    else if (event === "pong") owner.alive();
+    else if (event === "ping") owner.pinged();
+    else if (event === "close") owner.ended(Number(first), String(second));
+    else if (event === "error") owner.report(first, "socket");
   } catch (error) {
     owner.crashed(error);
   }
 }
 
-function onPing(this: OwnedSocket): void {
-  const owner = this[OWNER];
-  try {
-    owner?.pinged();
-  } catch (error) {
-    owner?.crashed(error);
+const OWNER = Symbol("roomcast.owner");
+
+type OwnedSocket = WebSocket & { [OWNER]?: SocketOwner };
+
+/** Whether a socket that somebody else accepted is a connection's already. */
+export function isOwned(socket: WebSocket): boolean {
+  return (socket as OwnedSocket)[OWNER] !== undefined;
+}
+
+/** Listens to a socket that somebody else accepted; ours hand over their events by themselves. */
+export function listen(socket: WebSocket, owner: SocketOwner): void {
+  (socket as OwnedSocket)[OWNER] = owner;
+  for (const event of EVENTS) {
+    socket.on(event, (first?: unknown, second?: unknown) => {
+      tellOwner(owner, event, first, second, socket.listenerCount("message") > 1);
+    });
   }
-}
-
-function onPong(this: OwnedSocket): void {
-  this[OWNER]?.alive();
-}
-
-function onClose(this: OwnedSocket, code: number, reason: Buffer): void {
-  const owner = this[OWNER];
-  try {
-    owner?.ended(code, reason.toString());
-  } catch (error) {
-    owner?.report(error, "socket");
-  }
-}
-
-function onError(this: OwnedSocket, error: Error): void {
-  this[OWNER]?.report(error, "socket");
 }

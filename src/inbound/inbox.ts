@@ -11,7 +11,9 @@ export interface Flow {
  * Takes one message; a promise (anything with a `then`) holds back the next one until it settles. Settles the
  * receipt, if there is one. MUST NOT throw or reject.
  */
-export type Consumer<T> = (message: T, receipt: Receipt | null) => unknown;
+export interface Consumer<T> {
+  take(message: T, receipt: Receipt | null): unknown;
+}
 
 /** A message that waits, and the receipt it is owed. */
 export interface Received<T> {
@@ -33,12 +35,12 @@ export class Inbox<T> {
   readonly #flow: Flow;
   #listeners: Set<(message: T) => void> | null = null;
   /** What waits; those before `#first` were taken. */
-  #queue: Received<T>[] = [];
+  #queue: Received<T>[] | null = null;
   #first = 0;
   #consumer: Consumer<T> | null = null;
   #consuming = false;
   #readers = 0;
-  #waiting: ((result: Taken<T>) => void)[] = [];
+  #waiting: ((result: Taken<T>) => void)[] | null = null;
   #paused = false;
   #ignoring = false;
   #ended = false;
@@ -73,7 +75,7 @@ export class Inbox<T> {
       else this.#consume(this.#consumer, message, receipt);
       return;
     }
-    const reader = this.#waiting.shift();
+    const reader = this.#waiting?.shift();
     if (reader !== undefined) reader({ value: { message, receipt }, done: false });
     else if (this.#readers > 0 || !(heard || this.#ignoring)) this.#keep(message, receipt);
     else if (heard) receipt?.done(undefined);
@@ -115,8 +117,8 @@ export class Inbox<T> {
   /** No more messages come. Readers get those that are left, then the end. */
   end(): void {
     this.#ended = true;
-    for (const reader of this.#waiting) reader(END);
-    this.#waiting = [];
+    for (const reader of this.#waiting ?? []) reader(END);
+    this.#waiting = null;
   }
 
   /** No more messages come, and those that wait are dropped: whoever sent them is not served any more. */
@@ -187,14 +189,17 @@ export class Inbox<T> {
   }
 
   get #length(): number {
-    return this.#queue.length - this.#first;
+    return this.#queue === null ? 0 : this.#queue.length - this.#first;
   }
 
   #next(): Promise<Taken<T>> | Taken<T> {
     const received = this.#take();
     if (received !== undefined) return { value: received, done: false };
     if (this.#ended) return END;
-    return new Promise((resolve) => void this.#waiting.push(resolve));
+    return new Promise((resolve) => {
+      this.#waiting ??= [];
+      this.#waiting.push(resolve);
+    });
   }
 
   #consumeNext(): void {
@@ -214,7 +219,7 @@ export class Inbox<T> {
   }
 
   #consume(consumer: Consumer<T>, message: T, receipt: Receipt | null): void {
-    const result = consumer(message, receipt);
+    const result = consumer.take(message, receipt);
     if (!isThenable(result)) return;
     this.#consuming = true;
     const settled = (): void => {
@@ -230,6 +235,7 @@ export class Inbox<T> {
   }
 
   #keep(message: T, receipt: Receipt | null): void {
+    this.#queue ??= [];
     this.#queue.push({ message, receipt });
     if (this.#length >= this.#limit && !this.#paused) {
       this.#paused = true;
@@ -238,11 +244,14 @@ export class Inbox<T> {
   }
 
   #take(): Received<T> | undefined {
-    const received = this.#queue[this.#first];
-    if (received === undefined) return undefined;
+    const received = this.#queue?.[this.#first];
+    if (this.#queue === null || received === undefined) return undefined;
     this.#first++;
     // Cut off when they are half of the list: one read of a socket may bring thousands.
-    if (this.#first * 2 >= this.#queue.length) {
+    if (this.#first === this.#queue.length) {
+      this.#queue = null;
+      this.#first = 0;
+    } else if (this.#first * 2 >= this.#queue.length) {
       this.#queue = this.#queue.slice(this.#first);
       this.#first = 0;
     }
@@ -257,8 +266,8 @@ export class Inbox<T> {
   }
 
   #takeAll(): Received<T>[] {
-    const all = this.#first === 0 ? this.#queue : this.#queue.slice(this.#first);
-    this.#queue = [];
+    const all = this.#queue?.slice(this.#first) ?? [];
+    this.#queue = null;
     this.#first = 0;
     this.#resume();
     return all;

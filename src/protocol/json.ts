@@ -21,8 +21,7 @@ export function parseJson(text: string): JsonResult {
 
 /** Whether brackets outside strings are nested at most `MAX_DEPTH` deep. */
 function isShallow(text: string): boolean {
-  // What is opened has to be closed: shorter text cannot be deeper, or is not JSON.
-  if (text.length <= 2 * MAX_DEPTH) return true;
+  if (text.length <= MAX_DEPTH) return true;
   let depth = 0;
   let inString = false;
   for (let i = 0; i < text.length; i++) {

@@ -1,9 +1,9 @@
 import type { Exclusion, MessagePacket } from "../backplane/broker.ts";
 import type { ServerConnection } from "../connection/server-connection.ts";
+import type { Members } from "../fanout/dense-set.ts";
 import type { FanOut, Framed } from "../fanout/fan-out.ts";
 import { EncodedMessage } from "../protocol/encoded-message.ts";
 import type { Frame } from "../protocol/frame.ts";
-import type { Members } from "./dense-set.ts";
 import type { Registry } from "./registry.ts";
 import type { Arrival, Group } from "./room.ts";
 

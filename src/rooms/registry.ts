@@ -1,8 +1,8 @@
 import type { Channel } from "../backplane/broker.ts";
 import type { ServerConnection } from "../connection/server-connection.ts";
+import type { Members } from "../fanout/dense-set.ts";
 import { checkName } from "../protocol/names.ts";
 import { EVERYONE } from "../protocol/roomcast-v1.ts";
-import type { Members } from "./dense-set.ts";
 import type { RoomPolicy } from "./policy.ts";
 import { Group, Room } from "./room.ts";
 

@@ -2,9 +2,9 @@ import type { Channel, MessagePacket } from "../backplane/broker.ts";
 import type { LogName } from "../backplane/history-store.ts";
 import type { ServerConnection } from "../connection/server-connection.ts";
 import type { Feed } from "../durable/feed.ts";
+import { DenseSet } from "../fanout/dense-set.ts";
 import { EncodedMessage } from "../protocol/encoded-message.ts";
 import type { Frame } from "../protocol/frame.ts";
-import { DenseSet } from "./dense-set.ts";
 import type { RoomRules } from "./policy.ts";
 
 /** Connections that are sent the same: those of a user, or those in a room. */

@@ -1,7 +1,8 @@
 import type { IncomingMessage as HttpRequest } from "node:http";
 import type { Principal } from "../auth/authenticator.ts";
 import type { CloseInfo, Connection, IncomingMessage } from "../connection/connection.ts";
-import type { ServerConnection } from "../connection/server-connection.ts";
+import type { Follower, ServerConnection } from "../connection/server-connection.ts";
+import type { Consumer } from "../inbound/inbox.ts";
 import type { Receipt } from "../inbound/receipt.ts";
 import { CloseCode } from "../protocol/close-codes.ts";
 import { isThenable } from "../protocol/thenable.ts";
@@ -49,16 +50,16 @@ const FAILED = {
 
 /** Who hears of failures, and counts handlers. Neither may throw. */
 export interface HandlerHost {
-  readonly report: (error: unknown) => void;
+  report(error: unknown, connection: ServerConnection): void;
   /** The connection has ended, and its handler with it. */
-  readonly ended: () => void;
+  ended(): void;
 }
 
 /**
  * Runs a handler for one connection, from its opening to its end. What is thrown in it reaches the host. A
  * connection that was closed before it was served, in `open` or because that failed, is served no message.
  */
-export class Handling {
+export class Handling implements Consumer<unknown>, Follower {
   readonly #handler: HandlerObject<Record<string, string>, unknown>;
   readonly #connection: ServerConnection;
   readonly #context: Context;
@@ -79,7 +80,7 @@ export class Handling {
   }
 
   begin(): void {
-    this.#connection.whenClosed((info) => this.#closed(info));
+    this.#connection.follow(this);
     try {
       // Not awaited where it need not be: messages may come in the same turn.
       const opened = this.#handler.open?.(this.#connection, this.#context);
@@ -98,17 +99,18 @@ export class Handling {
     this.#opening = null;
     const { inbound } = this.#connection;
     if (this.#handler.message === undefined) inbound.inbox.ignoreRest();
-    else inbound.inbox.consume((message, receipt) => this.#message(message, receipt));
+    else inbound.inbox.consume(this);
   }
 
   #openFailed(error: unknown): void {
     this.#opening = null;
-    this.#host.report(error);
+    this.#host.report(error, this.#connection);
     this.#connection.end(CloseCode.serverError, "internal error");
     this.#connection.inbound.inbox.discard();
   }
 
-  #message(message: unknown, receipt: Receipt | null): unknown {
+  /** See `Consumer`. */
+  take(message: unknown, receipt: Receipt | null): unknown {
     try {
       const result = this.#handler.message?.(this.#connection, message, this.#context);
       if (!isThenable(result)) return receipt?.done(result);
@@ -122,13 +124,13 @@ export class Handling {
   }
 
   #messageFailed(error: unknown, receipt: Receipt | null): void {
-    this.#host.report(error);
+    this.#host.report(error, this.#connection);
     if (receipt === null) this.#connection.tell({ type: "error", ...FAILED });
     else receipt.failed(FAILED.code, FAILED.message);
   }
 
   /** The socket has closed: what the client sent before is handled first, after `open`. */
-  #closed(info: CloseInfo): void {
+  closed(info: CloseInfo): void {
     const finish = (): void => {
       this.#connection.inbound.whenIdle(() => void this.#close(info));
     };
@@ -140,7 +142,7 @@ export class Handling {
     try {
       await this.#handler.close?.(this.#connection, info, this.#context);
     } catch (error) {
-      this.#host.report(error);
+      this.#host.report(error, this.#connection);
     }
     this.#host.ended();
   }

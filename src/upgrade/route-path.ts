@@ -14,6 +14,8 @@ type ParamName<Segment extends string> = Segment extends `:${infer Name}` ? Name
 /** A path of a route, such as `/chat/:room`. A trailing slash makes no difference. */
 export class RoutePath {
   readonly #segments: readonly string[];
+  /** The path itself, where it has no parameters. */
+  readonly #plain: string | null;
 
   /** @throws TypeError if `path` does not begin with a slash, or a parameter has no name or one twice. */
   constructor(path: string) {
@@ -22,6 +24,7 @@ export class RoutePath {
     }
     this.#segments = split(path);
     const names = this.#segments.filter((segment) => segment.startsWith(":"));
+    this.#plain = names.length === 0 ? path : null;
     if (names.includes(":") || new Set(names).size < names.length) {
       throw new TypeError(`The parameters of ${path} must have names, each another one.`);
     }
@@ -29,6 +32,7 @@ export class RoutePath {
 
   /** The parameters, percent-decoded, if `pathname` is this path; else null. */
   match(pathname: string): Record<string, string> | null {
+    if (pathname === this.#plain) return NO_PARAMS;
     const segments = split(pathname);
     if (segments.length < this.#segments.length) return null;
     const params: Record<string, string> = Object.create(null);
@@ -44,6 +48,8 @@ export class RoutePath {
     return params;
   }
 }
+
+const NO_PARAMS: Record<string, string> = Object.freeze(Object.create(null));
 
 /**
  * The path and the query of a request's target, not decoded. Not by `new URL`, which throws at what a

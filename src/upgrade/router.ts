@@ -85,6 +85,8 @@ export class WebSocketRouter {
   readonly #prefix: string;
   readonly #rules: UpgradeRules;
   readonly #routes: Route[] = [];
+  /** The request that was looked for last. */
+  #last: { readonly request: IncomingMessage; readonly found: Found | null } | null = null;
 
   /** A path that anybody may connect to; nobody is asked who they are. */
   readonly public: AddRoute = this.#adding({ authentication: "none", admits: anybody });
@@ -127,6 +129,10 @@ export class WebSocketRouter {
       ),
       allowedOrigins: checkOrigins(allowedOrigins),
       trusted: trustProxy === undefined ? null : trustedHops(trustProxy),
+      host: {
+        report: (error, connection) => manager.reportError(error, "handler", connection),
+        ended: () => manager.handlers.ended(),
+      },
     };
   }
 
@@ -150,6 +156,7 @@ export class WebSocketRouter {
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on("error", destroyOnError);
     const found = this.#find(request);
+    this.#last = null;
     if (found === null) {
       refuse(socket, { status: 404 });
       return;
@@ -184,14 +191,26 @@ export class WebSocketRouter {
     return this;
   }
 
-  #find(request: IncomingMessage): { route: Route; params: Record<string, string> } | null {
+  #find(request: IncomingMessage): Found | null {
+    // Asked whether it serves a request, a router is mostly handed it next.
+    if (this.#last?.request === request) return this.#last.found;
     const { pathname } = splitTarget(request);
+    let found: Found | null = null;
     for (const route of this.#routes) {
       const params = route.path.match(pathname);
-      if (params !== null) return { route, params };
+      if (params === null) continue;
+      found = { route, params };
+      break;
     }
-    return null;
+    this.#last = { request, found };
+    return found;
   }
+}
+
+/** The route a request is for, and what its path says. */
+interface Found {
+  readonly route: Route;
+  readonly params: Record<string, string>;
 }
 
 function anybody(): boolean {

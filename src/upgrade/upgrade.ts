@@ -18,7 +18,7 @@ import {
   RETRY_LATER,
   reauthenticate,
 } from "./authentication.ts";
-import { type Context, Handling } from "./handler.ts";
+import { type Context, type HandlerHost, Handling } from "./handler.ts";
 import { checkHandshake, isForeignOrigin, type Refusal, refuse } from "./handshake.ts";
 import type { Route } from "./route.ts";
 import { splitTarget } from "./route-path.ts";
@@ -30,6 +30,8 @@ export interface UpgradeRules {
   /** null: only pages of the host itself. */
   readonly allowedOrigins: readonly string[] | undefined;
   readonly trusted: BlockList | null;
+  /** Whom handlers report to. */
+  readonly host: HandlerHost;
 }
 
 /** A request for an upgrade, and the route it is for. */
@@ -176,10 +178,14 @@ function run(
   });
   manager.handlers.began();
   const context = new RequestContext(params, request, principal);
-  new Handling(route.handler, connection, context, {
-    report: (error) => manager.reportError(error, "handler", connection),
-    ended: () => manager.handlers.ended(),
-  }).begin();
+  new Handling(route.handler, connection, context, rules.host).begin();
+  forgetParsed(request);
+}
+
+/** What Node has parsed of the headers is parsed again when somebody asks: the request lives as long as the connection. */
+function forgetParsed(request: IncomingMessage): void {
+  Reflect.set(request, "headers", null);
+  Reflect.set(request, "headersDistinct", null);
 }
 
 /** A client that speaks `roomcast.v1` may renew its credential. */

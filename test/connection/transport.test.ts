@@ -12,6 +12,19 @@ afterEach(async () => {
   for (const dispose of disposals.splice(0).reverse()) await dispose();
 });
 
+/** Nobody, to whom nothing happens. */
+const OWNER = {
+  closing: () => {},
+  received: () => {},
+  pinged: () => {},
+  alive: () => {},
+  ended: () => {},
+  crashed: (error: unknown) => {
+    throw error;
+  },
+  report: () => {},
+};
+
 /** A connection as our router makes it, and its client, which has the handshake and does not read on. */
 async function connected(
   maxBufferedBytes: number,
@@ -33,7 +46,6 @@ async function connected(
   const socket = await new Promise<NativeSocket>((resolve) =>
     acceptor.handleUpgrade(request, stream, head, resolve),
   );
-  socket.on("error", () => {});
   await once(reader, "data");
   reader.pause();
   disposals.push(
@@ -42,7 +54,7 @@ async function connected(
     () => reader.destroy(),
   );
   socket.upgraded(stream, undefined);
-  return { writer: socket.transport({ closing: () => {} }, maxBufferedBytes), stream, reader };
+  return { writer: socket.transport(OWNER, maxBufferedBytes), stream, reader };
 }
 
 function sequenceOf(...sizes: number[]): Sequence {

@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { DenseSet } from "../../src/fanout/dense-set.ts";
 import { type EventLoop, FanOut, type Framed } from "../../src/fanout/fan-out.ts";
 import { Recipient } from "../../src/fanout/recipient.ts";
 import { cutHoles, type Hole, type Sequence } from "../../src/fanout/sequence.ts";
 import { Frame } from "../../src/protocol/frame.ts";
-import { DenseSet } from "../../src/rooms/dense-set.ts";
 
 /** Keeps what it would have written. */
 class RecordingRecipient extends Recipient {

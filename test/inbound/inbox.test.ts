@@ -33,11 +33,13 @@ test("a consumer gets one message after another", async () => {
   const { inbox, paused } = makeInbox();
   const log: string[] = [];
   const gates: (() => void)[] = [];
-  inbox.consume((message) => {
-    log.push(`begin ${message}`);
-    return new Promise<void>((resolve) => gates.push(resolve)).then(() => {
-      log.push(`end ${message}`);
-    });
+  inbox.consume({
+    take: (message) => {
+      log.push(`begin ${message}`);
+      return new Promise<void>((resolve) => gates.push(resolve)).then(() => {
+        log.push(`end ${message}`);
+      });
+    },
   });
   for (const message of [1, 2, 3, 4]) inbox.push(message);
   expect(log).toEqual(["begin 1"]);
@@ -56,7 +58,7 @@ test("a consumer that answers at once is called at once", () => {
   const { inbox } = makeInbox();
   const seen: number[] = [];
   inbox.push(1);
-  inbox.consume((message) => seen.push(message));
+  inbox.consume({ take: (message) => seen.push(message) });
   inbox.push(2);
   expect(seen).toEqual([1, 2]);
   let idle = false;

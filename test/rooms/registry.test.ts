@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { ServerConnection } from "../../src/connection/server-connection.ts";
-import { DenseSet } from "../../src/rooms/dense-set.ts";
+import { DenseSet } from "../../src/fanout/dense-set.ts";
 import { RoomPolicy } from "../../src/rooms/policy.ts";
 import { Registry } from "../../src/rooms/registry.ts";
 

@@ -3,21 +3,25 @@ import type { Broker, BrokerStatus, Channel, Packet, Publication } from "../brok
 
 /** Who is subscribed to what, among the instances that share a memory backplane. */
 export class MemoryChannels {
-  readonly #subscribers: Map<Channel, Set<Instance>> = new Map();
+  /** They are few, but there is a channel for each user: lists take the least memory. */
+  readonly #subscribers: Map<Channel, readonly Instance[]> = new Map();
 
   subscribe(channel: Channel, instance: Instance): void {
-    const subscribers = this.#subscribers.get(channel);
-    if (subscribers === undefined) this.#subscribers.set(channel, new Set([instance]));
-    else subscribers.add(instance);
+    const subscribers = this.#subscribers.get(channel) ?? NOBODY;
+    if (subscribers.length === 0) this.#subscribers.set(channel, [instance]);
+    else if (!subscribers.includes(instance)) {
+      this.#subscribers.set(channel, subscribers.concat([instance]));
+    }
   }
 
   unsubscribe(channel: Channel, instance: Instance): void {
-    const subscribers = this.#subscribers.get(channel);
-    subscribers?.delete(instance);
-    if (subscribers?.size === 0) this.#subscribers.delete(channel);
+    const rest = this.subscribers(channel).filter((subscriber) => subscriber !== instance);
+    if (rest.length === 0) this.#subscribers.delete(channel);
+    else this.#subscribers.set(channel, rest);
   }
 
-  subscribers(channel: Channel): Iterable<Instance> {
+  /** A list that stays as it is, whoever comes or goes meanwhile. */
+  subscribers(channel: Channel): readonly Instance[] {
     return this.#subscribers.get(channel) ?? NOBODY;
   }
 }
@@ -45,7 +49,11 @@ export class MemoryBroker implements Broker {
     if (this.#own.delete(channel)) this.#channels.unsubscribe(channel, this.#instance);
   }
 
-  async publish(channel: Channel, packet: Packet): Promise<Publication> {
+  publish(channel: Channel, packet: Packet): Promise<Publication> {
+    return Promise.resolve(this.publishNow(channel, packet));
+  }
+
+  publishNow(channel: Channel, packet: Packet): Publication {
     let localRecipients = 0;
     for (const instance of this.#channels.subscribers(channel)) {
       const recipients = instance.receive(channel, packet);

@@ -1,9 +1,9 @@
-import { randomBytes } from "node:crypto";
 import { parsePosition } from "../../history/position.ts";
 import { type LogEntry, RoomLog } from "../../history/room-log.ts";
 import { quote } from "../../protocol/names.ts";
+import { randomText } from "../../protocol/random.ts";
 import { BEGINNING, type Link } from "../../protocol/roomcast-v1.ts";
-import type { Broker, MessagePacket } from "../broker.ts";
+import type { MessagePacket } from "../broker.ts";
 import {
   type Appended,
   type HistoryEntry,
@@ -15,6 +15,7 @@ import {
   PAGE_BYTES,
 } from "../history-store.ts";
 import { Expiring } from "./expiring.ts";
+import type { MemoryBroker } from "./memory-broker.ts";
 
 /** All logs together take at most this many bytes of payload; the one that is quiet longest goes first. */
 const MAX_BYTES = 256 * 1024 * 1024;
@@ -43,7 +44,7 @@ export class MemoryLogs {
     const now = Date.now();
     const log = this.find(name) ?? new RoomLog(this.end(name));
     const before = log.bytes;
-    const nonce = randomBytes(6).toString("base64url");
+    const nonce = randomText(6);
     const bytes = message.data.length;
     const { id, prev } = log.append({ message, except }, bytes, policy.maxLength, now, nonce);
     this.#bytes += log.bytes - before;
@@ -93,25 +94,33 @@ export class MemoryLogs {
 /** Has no replicas: `minReplicas` asks for nothing here. */
 export class MemoryHistory implements HistoryStore {
   readonly #logs: MemoryLogs;
-  readonly #broker: Broker;
+  readonly #broker: MemoryBroker;
 
-  constructor(logs: MemoryLogs, broker: Broker) {
+  constructor(logs: MemoryLogs, broker: MemoryBroker) {
     this.#logs = logs;
     this.#broker = broker;
   }
 
-  async append(
+  append(
     log: LogName,
     packet: MessagePacket,
     policy: HistoryPolicy,
     idempotencyKey: string | null = null,
   ): Promise<Appended> {
     const first = idempotencyKey === null ? undefined : this.#logs.positionOf(log, idempotencyKey);
-    if (first !== undefined) return { scope: "cluster", localRecipients: 0, id: first };
+    if (first !== undefined) {
+      return Promise.resolve({ scope: "cluster", localRecipients: 0, id: first });
+    }
     const link = this.#logs.append(log, packet, policy);
     if (idempotencyKey !== null) this.#logs.remember(log, idempotencyKey, link.id);
-    const publication = await this.#broker.publish(log, { ...packet, link });
-    return { ...publication, id: link.id };
+    const { type, message, except } = packet;
+    const { scope, localRecipients } = this.#broker.publishNow(log, {
+      type,
+      message,
+      except,
+      link,
+    });
+    return Promise.resolve({ scope, localRecipients, id: link.id });
   }
 
   async read(log: LogName, since: string, limit: number): Promise<HistoryPage> {

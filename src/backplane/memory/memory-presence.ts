@@ -1,4 +1,5 @@
 import { type Reservation, Reservations, type UserLimit } from "../../connections/reservations.ts";
+import { DenseSet } from "../../fanout/dense-set.ts";
 import type {
   Arrival,
   AsUserChange,
@@ -9,14 +10,19 @@ import type {
   UserPresence,
 } from "../presence-store.ts";
 
+/** What one instance says of a user. */
+interface Held extends PresenceEntry {
+  readonly instance: string;
+}
+
 /** Which instances hold whom where, for all that share a memory backplane. */
 export class MemoryPresenceTable {
-  /** user → instance → entry */
-  readonly online: Map<string, Map<string, PresenceEntry>> = new Map();
+  /** user → what is kept of them, for each instance. Mostly it is one: lists take the least memory. */
+  readonly online: Map<string, readonly Held[]> = new Map();
   /** room → user → instances */
-  readonly rooms: Map<string, Map<string, Set<string>>> = new Map();
+  readonly rooms: Map<string, Map<string, readonly string[]>> = new Map();
   /** user → rooms, the other way round */
-  readonly roomsOf: Map<string, Set<string>> = new Map();
+  readonly roomsOf: Map<string, DenseSet<string>> = new Map();
   /** user → rooms they are in as a user */
   readonly asUser: Map<string, Set<string>> = new Map();
   /** how many changes of these there were */
@@ -44,13 +50,13 @@ export class MemoryPresence implements PresenceStore {
 
   async online(user: string, entry: PresenceEntry): Promise<Arrival> {
     const { online, asUser } = this.#table;
-    const instances = online.get(user);
-    if (instances === undefined) {
-      online.set(user, new Map([[this.#instance, entry]]));
-      this.#table.changed(undefined, user, true);
-    } else instances.set(this.#instance, entry);
+    const others = (online.get(user) ?? []).filter(({ instance }) => instance !== this.#instance);
+    const first = !online.has(user);
+    const { connectedAt, metadata } = entry;
+    online.set(user, withOne(others, { instance: this.#instance, connectedAt, metadata }));
+    if (first) this.#table.changed(undefined, user, true);
     const { version } = this.#table;
-    return { first: instances === undefined, rooms: [...(asUser.get(user) ?? [])], version };
+    return { first, rooms: [...(asUser.get(user) ?? [])], version };
   }
 
   async offline(user: string): Promise<boolean> {
@@ -59,11 +65,11 @@ export class MemoryPresence implements PresenceStore {
 
   async enter(room: string, user: string): Promise<boolean> {
     const { rooms, roomsOf } = this.#table;
-    const users = within(rooms, room, () => new Map<string, Set<string>>());
-    const instances = within(users, user, () => new Set<string>());
-    const first = instances.size === 0;
-    instances.add(this.#instance);
-    within(roomsOf, user, () => new Set<string>()).add(room);
+    const users = within(rooms, room, () => new Map<string, readonly string[]>());
+    const instances = users.get(user) ?? [];
+    const first = instances.length === 0;
+    if (!instances.includes(this.#instance)) users.set(user, withOne(instances, this.#instance));
+    within(roomsOf, user, () => new DenseSet<string>()).add(room);
     if (first) this.#table.changed(room, user, true);
     return first;
   }
@@ -95,11 +101,8 @@ export class MemoryPresence implements PresenceStore {
   }
 
   async get(user: string): Promise<UserPresence> {
-    const entries = [...(this.#table.online.get(user) ?? [])];
-    return {
-      online: entries.length > 0,
-      instances: entries.map(([instance, entry]) => ({ instance, ...entry })),
-    };
+    const instances = this.#table.online.get(user) ?? [];
+    return { online: instances.length > 0, instances };
   }
 
   async *onlineUsers(): AsyncGenerator<string> {
@@ -119,7 +122,7 @@ export class MemoryPresence implements PresenceStore {
   }
 
   async *userRooms(user: string): AsyncGenerator<string> {
-    yield* [...(this.#table.roomsOf.get(user) ?? [])];
+    yield* [...(this.#table.roomsOf.get(user)?.items ?? [])];
   }
 
   async watch(room: string | undefined, watcher: PresenceWatcher): Promise<() => void> {
@@ -179,8 +182,12 @@ export class MemoryPresence implements PresenceStore {
   #offline(user: string): boolean {
     const { online, asUser } = this.#table;
     const instances = online.get(user);
-    if (instances === undefined || !instances.delete(this.#instance)) return false;
-    if (instances.size > 0) return false;
+    const others = instances?.filter(({ instance }) => instance !== this.#instance) ?? [];
+    if (instances === undefined || others.length === instances.length) return false;
+    if (others.length > 0) {
+      online.set(user, others);
+      return false;
+    }
     online.delete(user);
     asUser.delete(user);
     this.#table.changed(undefined, user, false);
@@ -192,15 +199,25 @@ export class MemoryPresence implements PresenceStore {
     const users = rooms.get(room);
     const instances = users?.get(user);
     if (users === undefined || instances === undefined) return false;
-    if (!instances.delete(this.#instance) || instances.size > 0) return false;
+    const others = instances.filter((instance) => instance !== this.#instance);
+    if (others.length === instances.length) return false;
+    if (others.length > 0) {
+      users.set(user, others);
+      return false;
+    }
     users.delete(user);
     if (users.size === 0) rooms.delete(room);
-    const others = roomsOf.get(user);
-    others?.delete(room);
-    if (others?.size === 0) roomsOf.delete(user);
+    const joined = roomsOf.get(user);
+    joined?.delete(room);
+    if (joined?.size === 0) roomsOf.delete(user);
     this.#table.changed(room, user, false);
     return true;
   }
+}
+
+/** A list with one more at its end, as small as can be. */
+function withOne<T>(list: readonly T[], one: T): readonly T[] {
+  return list.length === 0 ? [one] : list.concat([one]);
 }
 
 /** The value at `key`, made when it is missing. */

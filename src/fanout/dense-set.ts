@@ -13,7 +13,7 @@ const MAX_UNINDEXED = 8;
  * order is only kept until something is deleted.
  */
 export class DenseSet<T> implements Members<T> {
-  readonly #items: T[] = [];
+  #items: T[] = [];
   /** Item → its place; only once there are many. */
   #places: Map<T, number> | null = null;
 
@@ -33,7 +33,9 @@ export class DenseSet<T> implements Members<T> {
   add(item: T): boolean {
     if (this.has(item)) return false;
     this.#places?.set(item, this.#items.length);
-    this.#items.push(item);
+    // Pushed into an empty array, one item would take the memory of seventeen.
+    if (this.#items.length === 0) this.#items = [item];
+    else this.#items.push(item);
     if (this.#places === null && this.#items.length > MAX_UNINDEXED) {
       this.#places = new Map(this.#items.map((one, place) => [one, place]));
     }
