@@ -226,7 +226,7 @@ export class Inbox<T> {
       this.#consuming = false;
       this.#consumeNext();
     };
-    result.then(settled, settled);
+    Promise.resolve(result).then(settled, settled);
   }
 
   #ignore(receipt: Receipt | null): void {

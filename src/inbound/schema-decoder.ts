@@ -27,7 +27,7 @@ export class SchemaDecoder {
     try {
       const result = this.#gate.check(value, this.#schema, receipt);
       if (!isThenable(result)) return result;
-      return result.then(undefined, (error: unknown) => ({ error }));
+      return Promise.resolve(result).then(undefined, (error: unknown) => ({ error }));
     } catch (error) {
       return { error };
     }

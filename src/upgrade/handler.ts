@@ -85,7 +85,7 @@ export class Handling implements Consumer<unknown>, Follower {
       // Not awaited where it need not be: messages may come in the same turn.
       const opened = this.#handler.open?.(this.#connection, this.#context);
       if (isThenable(opened)) {
-        this.#opening = opened.then(
+        this.#opening = Promise.resolve(opened).then(
           () => this.#opened(),
           (error: unknown) => this.#openFailed(error),
         );
@@ -114,7 +114,7 @@ export class Handling implements Consumer<unknown>, Follower {
     try {
       const result = this.#handler.message?.(this.#connection, message, this.#context);
       if (!isThenable(result)) return receipt?.done(result);
-      return result.then(
+      return Promise.resolve(result).then(
         (answer) => receipt?.done(answer),
         (error: unknown) => this.#messageFailed(error, receipt),
       );

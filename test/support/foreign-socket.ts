@@ -4,7 +4,7 @@ import { type WebSocket, WebSocketServer } from "ws";
 import { Client } from "./client.ts";
 
 /** A `ws` socket that did not come through our router, with its client. */
-export async function foreignSocket(): Promise<{
+export async function foreignSocket(protocols: readonly string[] = []): Promise<{
   socket: WebSocket;
   client: Client;
   dispose: () => void;
@@ -13,7 +13,7 @@ export async function foreignSocket(): Promise<{
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;
   const connected = once(server, "connection");
-  const client = await Client.connect(`ws://127.0.0.1:${port}`);
+  const client = await Client.connect(`ws://127.0.0.1:${port}`, {}, protocols);
   const [socket] = (await connected) as [WebSocket];
   return { socket, client, dispose: () => server.close() };
 }
