@@ -132,8 +132,8 @@ export class Feed {
     }
     if (prev === this.#last) return this.#advance(packet, packet.link);
     if (this.#knows(id)) return 0;
-    this.check();
-    return this.receive(packet);
+    this.#beginReading(new Held(RING_BYTES), packet);
+    return this.#host.audience(packet);
   }
 
   /** Reads what may have been missed; newer messages wait meanwhile. */
@@ -145,9 +145,7 @@ export class Feed {
       this.#again = true;
       return;
     }
-    const held = "held" in state ? state.held : new Held(RING_BYTES);
-    this.#state = { name: "reading", held };
-    this.#reading = this.#catchUp(held);
+    this.#beginReading("held" in state ? state.held : new Held(RING_BYTES));
   }
 
   /**
@@ -173,6 +171,14 @@ export class Feed {
   /** What members got after a position: all of it, or null if nobody can tell. */
   recent(position: string): readonly HistoryEntry[] | null {
     return position === this.#last ? [] : this.#ring.after(position);
+  }
+
+  /** `packet`: what showed that something is missing. */
+  #beginReading(held: Held, packet?: MessagePacket): void {
+    // Before the read begins: it is in what will be read, or older.
+    if (packet !== undefined) held.add(packet);
+    this.#state = { name: "reading", held };
+    this.#reading = this.#catchUp(held);
   }
 
   async #settled(): Promise<void> {

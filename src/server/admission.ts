@@ -139,10 +139,7 @@ export class Admission {
   /** A connection can be sent nothing more. */
   left(connection: ServerConnection): void {
     this.#addresses.release(connection);
-    const { id, userId } = connection;
-    const replacement = this.#instance.registry.get(id);
-    // By now its place may be that of the one which replaced it.
-    if (replacement === undefined || replacement.userId !== userId) this.unreserve(userId, id);
+    this.#giveBack(connection);
   }
 
   /** The socket of a registered connection has closed. */
@@ -209,11 +206,16 @@ export class Admission {
     try {
       const granted = await this.reserve(userId, connection.id);
       // It may have gone meanwhile, and given back what it did not have yet.
-      if (connection.state !== "open") this.unreserve(userId, connection.id);
+      if (connection.state !== "open") this.#giveBack(connection);
       else if (!granted) connection.end(CloseCode.tooManyConnections, TOO_MANY);
     } catch (error) {
       this.#observer.failed(error, "reserve", connection);
     }
+  }
+
+  /** Gives the place of a connection back, unless it is by now that of the one which replaced it. */
+  #giveBack({ id, userId }: ServerConnection): void {
+    if (this.#instance.registry.get(id)?.userId !== userId) this.unreserve(userId, id);
   }
 
   /** A new credential may allow less than the old: the route is asked again about every room. Never rejects. */
