@@ -70,6 +70,25 @@ describe.each([
     await expect(one.manager.history.read("a{")).rejects.toThrow(RangeError);
   });
 
+  test("are read in pages of about 1 MiB, however many messages are asked for", async () => {
+    const one = await start(await make());
+    const text = "x".repeat(300_000);
+    const ids = await send(one, "log:big", ...Array.from({ length: 9 }, () => text));
+    const page = await one.manager.history.read("log:big", { limit: 10_000 });
+    expect(page.messages.map(({ id }) => id)).toEqual(ids.slice(0, 4));
+    expect(page.next).toBe(ids[3]);
+    const all: string[] = [];
+    for await (const { id } of one.manager.history.read("log:big", { limit: 10_000 })) all.push(id);
+    expect(all).toEqual(ids);
+    // One that is larger alone is a page of its own, never none.
+    await send(one, "log:huge", "y".repeat(3_000_000), "small");
+    const huge = await one.manager.history.read("log:huge");
+    expect(huge.messages).toHaveLength(1);
+    expect((await one.manager.history.read("log:huge", { since: huge.next ?? "" })).next).toBe(
+      undefined,
+    );
+  });
+
   test("are replayed to the one connection that asked, JSON as JSON and bytes as bytes", async () => {
     const one = await start(await make());
     const { manager } = one;

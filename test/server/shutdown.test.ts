@@ -143,3 +143,37 @@ test("wrong options of a stop are named, and the manager goes on", async () => {
   await expect(manager.stop({ message: () => {} })).rejects.toThrow(TypeError);
   expect(manager.status).toBe("healthy");
 });
+
+test("a stop does not use up its deadline for clients that are held up", async () => {
+  const { manager, router, url } = await start({ config: { maxQueueSize: 2 } });
+  let release = (): void => {};
+  const released = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  router.protected("/busy", { message: () => released });
+  const client = await Client.connect(`${url}/busy?user=alice`);
+  for (let i = 0; i < 20; i++) client.send(`${i}`.padEnd(50_000, "x"));
+  await expect.poll(() => manager.connectionCount).toBe(1);
+  const stopped = manager.stop({ drainMs: 60_000 });
+  expect((await client.closed()).code).toBe(1012);
+  release();
+  const begun = performance.now();
+  await stopped;
+  expect(performance.now() - begun).toBeLessThan(30_000);
+});
+
+test("what clients sent before they were told of the stop is handled", async () => {
+  const { manager, router, url } = await start();
+  const handled: string[] = [];
+  router.protected("/slow", {
+    message: async (_connection, message) => {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      handled.push(String(message));
+    },
+  });
+  const client = await Client.connect(`${url}/slow?user=alice`);
+  for (let i = 0; i < 10; i++) client.send(`${i}`);
+  await expect.poll(() => handled.length).toBeGreaterThan(0);
+  await manager.stop();
+  expect(handled).toEqual(Array.from({ length: 10 }, (_, i) => `${i}`));
+});
