@@ -167,13 +167,14 @@ export class ServerConnection
   }
 
   async join(room: string): Promise<boolean> {
-    if (this.#authorize !== null && !this.rooms.has(checkName("room", room))) {
-      if (!(await this.#isAllowed(this.#authorize, room))) {
-        this.tell(FORBIDDEN);
-        return false;
-      }
-    }
+    if (this.#mustAsk(room) && !(await this.#isAllowed(room))) return false;
     return this.#host.join(this, room);
+  }
+
+  /** See `SessionOwner`. Not until messages of the room arrive: with the backplane away that may take long. */
+  async admit(room: string): Promise<void> {
+    if (this.#mustAsk(room) && !(await this.#isAllowed(room))) return;
+    this.#host.join(this, room).catch((error) => this.report(error, "join"));
   }
 
   leave(room: string): Promise<boolean> {
@@ -359,13 +360,19 @@ export class ServerConnection
     for (const resolve of waiting) resolve();
   }
 
-  async #isAllowed(authorize: Authorize, room: string): Promise<boolean> {
+  #mustAsk(room: string): boolean {
+    return this.#authorize !== null && !this.rooms.has(checkName("room", room));
+  }
+
+  /** Asks the route; a refusal has been told. */
+  async #isAllowed(room: string): Promise<boolean> {
     try {
-      return await authorize(this, room);
+      if (this.#authorize === null || (await this.#authorize(this, room))) return true;
     } catch (error) {
       this.report(error, "authorize");
-      return false;
     }
+    this.tell(FORBIDDEN);
+    return false;
   }
 
   #leave(info: CloseInfo): void {

@@ -21,7 +21,8 @@ export interface SessionOwner extends Correspondent, Answerer {
   readonly rooms: ReadonlySet<string>;
   /** Whether joining asks an `authorize`; then the client may ask for rooms by itself. */
   readonly authorizes: boolean;
-  join(room: string): Promise<boolean>;
+  /** Joins as the client asks. Resolves when it is in the room, or was told why not. */
+  admit(room: string): Promise<void>;
   /** Takes a new credential in place of the old. */
   renewed(principal: Principal): void;
   /** What waited for the `resume` may come. */
@@ -177,9 +178,12 @@ export class Session {
     const valid = asked.filter(([room, position]) => this.#keep(room, position));
     this.#becomeReady();
     if (!this.#owner.authorizes) return;
-    for (const [room] of valid) {
-      if (room === EVERYONE || this.#owner.rooms.has(room)) continue;
-      this.#owner.join(room).catch((error) => this.#owner.report(error, "resume"));
+    const joining = valid.map(([room]) => room).filter((room) => room !== EVERYONE);
+    // What comes after the resume, such as a message to leave a room, is handled after it.
+    if (joining.length > 0) {
+      this.#queue(async () => {
+        await Promise.all(joining.map((room) => this.#owner.admit(room)));
+      });
     }
   }
 

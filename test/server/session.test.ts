@@ -614,6 +614,27 @@ test("a resume that comes late still holds for rooms the connection is not in ye
   expect(await client.nextJson()).toMatchObject({ id: second });
 });
 
+test("what a client sends after its resume is handled after it: a room that is left stays left", async () => {
+  const [one] = await startAll(1, memoryBackplane, {});
+  if (one === undefined) return;
+  const left: boolean[] = [];
+  const slow = async (): Promise<boolean> => {
+    await wait(20);
+    return true;
+  };
+  one.router.protected(
+    "/slow",
+    { authorize: slow },
+    { message: async (connection) => left.push(await connection.leave("chat:a")) },
+  );
+  const client = await open(one, "alice", "/slow");
+  client.send({ type: "resume", rooms: { "chat:a": "0", "chat:b": "0" } });
+  client.send({ type: "message", data: "leave" });
+  await client.nextOfType("left");
+  expect(left).toEqual([true]);
+  expect([...onlyConnection(one).rooms]).toEqual(["chat:b"]);
+});
+
 test("bytes from a client reach the handler as bytes", async () => {
   const [one] = await startAll(1, memoryBackplane, {});
   if (one === undefined) return;

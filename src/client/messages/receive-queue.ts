@@ -1,0 +1,292 @@
+import {
+  ConnectionClosedError,
+  MessageTooLargeError,
+  WebSocketError,
+} from "../../protocol/errors.ts";
+import type { Emitter, MessageInfo } from "../events.ts";
+import type { ReceivedMessage } from "../options.ts";
+import { byteLength } from "./encode.ts";
+import { Ring } from "./ring.ts";
+
+/** A place in a room: the application is there when it has taken what came before. */
+export interface Step {
+  readonly room: string;
+  readonly id: string;
+  /** Later steps have higher numbers. */
+  readonly order: number;
+}
+
+/** A message for the application. */
+export interface Received {
+  readonly message: ReceivedMessage;
+  readonly info: MessageInfo;
+  /** Where the application is after it; undefined: it has no place. */
+  readonly step: Step | undefined;
+}
+
+/** What waits: messages, and steps over what is nothing for the application. */
+type Entry =
+  | { readonly received: Received; readonly size: number; told: boolean }
+  | { readonly received: null; readonly step: Step };
+
+/** Somebody waits for a message. */
+export interface Taking {
+  /**
+   * The next message. Whoever gets it says when it is taken.
+   *
+   * @throws ConnectionClosedError (as a rejection) after the last message.
+   */
+  readonly message: Promise<Received>;
+  /** Does not wait any more: it rejects with this, and no message is lost by it. Nothing once it has settled. */
+  cancel(reason: unknown): void;
+}
+
+interface Reader {
+  resolve(received: Received): void;
+  reject(error: unknown): void;
+}
+
+/** What may wait, and what happens beyond. */
+export interface ReceiveLimits {
+  /** In bytes, of one message. */
+  readonly maxMessageSize: number;
+  /** So many messages hold up the sender. */
+  readonly maxQueueSize: number;
+  readonly maxUnreadBytes: number;
+  readonly whenUnread: "latest" | "close";
+}
+
+/** Whose queue it is. None of these may throw. */
+export interface ReceiveOwner {
+  /** Holds up the sender, or lets it go on. False: that cannot be done here. */
+  hold(held: boolean): boolean;
+  /** Whether something is waited for that is behind the messages, so that reading has to go on. */
+  mustRead(): boolean;
+  /** The application is past this. */
+  taken(step: Step): void;
+  /** Too much is unread, and that is to be the end. */
+  overflowed(error: ConnectionClosedError): void;
+}
+
+/** What a message costs besides its data, in bytes. */
+const ENTRY_BYTES = 64;
+
+/**
+ * What came and waits for the application: listeners, which get each message at once, or one reader. Until there
+ * is either, messages are kept, and when `maxQueueSize` of them wait the sender is held up.
+ */
+export class ReceiveQueue {
+  readonly #limits: ReceiveLimits;
+  readonly #events: Emitter;
+  readonly #owner: ReceiveOwner;
+  readonly #entries: Ring<Entry> = new Ring();
+  /** Of the messages in it. */
+  #count = 0;
+  #bytes = 0;
+  #reader: Reader | undefined;
+  #loops = 0;
+  #held = false;
+  /** Somebody listened when the last message came, or does since. */
+  #listening = false;
+  /** Rooms of which messages were dropped since there was too much; undefined: there is not. */
+  #overflow: Set<string> | undefined;
+  /** Why no more come. */
+  #ended: Error | undefined;
+  /** The last end that was a normal one. */
+  #normal: Error | undefined;
+
+  constructor(limits: ReceiveLimits, events: Emitter, owner: ReceiveOwner) {
+    this.#limits = limits;
+    this.#events = events;
+    this.#owner = owner;
+  }
+
+  /** Whether the sender is held up because nobody takes what it sent. */
+  get held(): boolean {
+    return this.#held;
+  }
+
+  /** Whether what comes now is too much, and is left to another connection. */
+  get isClosed(): boolean {
+    return this.#overflow !== undefined && this.#limits.whenUnread === "close";
+  }
+
+  /** A message came. One that is too large is told as an error, and skipped. */
+  push(received: Received): void {
+    const { message, step } = received;
+    const { maxMessageSize } = this.#limits;
+    // A UTF-16 unit is at most three bytes, so most messages need no measuring.
+    const size = message.length * 3 > maxMessageSize ? byteLength(message) : 0;
+    if (size > maxMessageSize) {
+      this.#events.fail(new MessageTooLargeError(size, maxMessageSize));
+      if (step) this.skip(step);
+    } else if (!this.isClosed) {
+      this.#arrive({ received, size: memoryOf(message), told: false });
+    }
+  }
+
+  /** Something came that is nothing for the application, which only has to be past it. */
+  skip(step: Step): void {
+    this.#entries.push({ received: null, step });
+    this.#serve();
+  }
+
+  /** There is a listener now: it gets what was kept, unless somebody is reading. */
+  listened(): void {
+    this.#listening = true;
+    if (this.#isRead()) return;
+    for (let left = this.#entries.length; left > 0 && !this.#isRead(); left--) {
+      const entry = this.#take();
+      if (entry?.received === null) this.#owner.taken(entry.step);
+      else if (entry) this.#arrive(entry);
+    }
+    this.#serve();
+  }
+
+  /** No more come. Readers get what is left, and then the error; after a normal end, iterations just end. */
+  end(error: Error, isNormal: boolean): void {
+    this.#ended = error;
+    if (isNormal) this.#normal = error;
+    this.#serve();
+  }
+
+  /** More may come again, after what is left of before. */
+  begin(): void {
+    this.#ended = undefined;
+  }
+
+  /**
+   * Waits for the next message.
+   *
+   * @throws WebSocketError with code `concurrent_recv` if somebody is waiting already.
+   */
+  take(): Taking {
+    if (this.#reader) {
+      throw new WebSocketError("Somebody waits for a message already.", { code: "concurrent_recv" });
+    }
+    let reader: Reader | undefined;
+    const message = new Promise<Received>((resolve, reject) => {
+      reader = { resolve, reject };
+    });
+    this.#reader = reader;
+    this.#serve();
+    return {
+      message,
+      cancel: (reason) => {
+        reader?.reject(reason);
+        if (this.#reader === reader) this.#reader = undefined;
+      },
+    };
+  }
+
+  /** The messages until the end. A message is taken when the next one is asked for, or the loop left. */
+  async *read(): AsyncGenerator<ReceivedMessage, undefined, undefined> {
+    this.#loops++;
+    try {
+      for (;;) {
+        const { message, step } = await this.take().message;
+        try {
+          yield message;
+        } finally {
+          if (step) this.#owner.taken(step);
+        }
+      }
+    } catch (error) {
+      if (error !== this.#normal) throw error;
+      return undefined;
+    } finally {
+      this.#loops--;
+      this.#serve();
+    }
+  }
+
+  /** Looks again whether the sender has to be held up. */
+  review(): void {
+    const { maxQueueSize, maxUnreadBytes } = this.#limits;
+    const isMuch = this.#count >= maxQueueSize && !this.#owner.mustRead();
+    // Where nobody reads but somebody listens, nothing more is queued.
+    const isQueued = !this.#listening || this.#isRead();
+    const isFull = isQueued && (isMuch || this.#bytes >= maxUnreadBytes);
+    if (isFull === this.#held) return;
+    this.#held = isFull;
+    this.#owner.hold(isFull);
+  }
+
+  #isRead(): boolean {
+    return this.#reader !== undefined || this.#loops > 0;
+  }
+
+  #arrive(entry: Extract<Entry, { size: number }>): void {
+    const { message, info, step } = entry.received;
+    // Whoever begins to read in a listener wants what comes next.
+    const wasRead = this.#isRead();
+    entry.told ||= this.#events.emit("message", message, info);
+    this.#listening = entry.told;
+    if (entry.told && !wasRead) {
+      if (step) this.#owner.taken(step);
+      return;
+    }
+    this.#entries.push(entry);
+    this.#count++;
+    this.#bytes += entry.size;
+    this.#serve();
+    if (this.#bytes > this.#limits.maxUnreadBytes && !this.#owner.hold(this.#held)) {
+      this.#tooMuch();
+    }
+  }
+
+  #take(): Entry | undefined {
+    const entry = this.#entries.take();
+    if (entry?.received) {
+      this.#count--;
+      this.#bytes -= entry.size;
+    }
+    if (this.#count === 0) this.#overflow = undefined;
+    return entry;
+  }
+
+  #serve(): void {
+    for (;;) {
+      const next = this.#entries.peek();
+      // Not past anything as long as a loop works on the message before it.
+      if (next?.received === null && (this.#reader || this.#loops === 0)) {
+        this.#take();
+        this.#owner.taken(next.step);
+      } else if (next?.received && this.#reader) {
+        this.#take();
+        this.#reader.resolve(next.received);
+        this.#reader = undefined;
+      } else break;
+    }
+    if (this.#ended && this.#entries.length === 0) {
+      this.#reader?.reject(this.#ended);
+      this.#reader = undefined;
+    }
+    this.review();
+  }
+
+  #tooMuch(): void {
+    const { maxUnreadBytes, whenUnread } = this.#limits;
+    const isNew = !this.#overflow;
+    const rooms = (this.#overflow ??= new Set());
+    const unread = this.#count;
+    if (whenUnread === "latest") {
+      // The last one stays, however large it is.
+      while (this.#bytes > maxUnreadBytes && this.#count > 1) {
+        const room = this.#take()?.received?.step?.room;
+        if (room === undefined || rooms.has(room)) continue;
+        rooms.add(room);
+        this.#events.emit("gap", { room });
+      }
+    }
+    if (!isNew) return;
+    this.#events.emit("overflow", { unread });
+    if (whenUnread === "close") {
+      this.#owner.overflowed(new ConnectionClosedError(4413, "too many messages are unread"));
+    }
+  }
+}
+
+function memoryOf(message: ReceivedMessage): number {
+  return ENTRY_BYTES + (typeof message === "string" ? 2 * message.length : message.byteLength);
+}

@@ -1,0 +1,149 @@
+import { type JoinedFrame, type Link, MAX_RESUMED_ROOMS } from "../../protocol/roomcast-v1.ts";
+import type { Step } from "../messages/receive-queue.ts";
+
+/** How many ids of a room are remembered, to recognise what comes again. */
+const REMEMBERED = 1000;
+
+/** Where one room stands. */
+interface Place {
+  /** What came last; null: nothing yet, or the room has no log. */
+  received: string | null;
+  /** The next message begins a new chain. */
+  broken: boolean;
+  /** What the application took last. */
+  taken: string | null;
+  /** Of the step that was taken last. */
+  order: number;
+  readonly recent: Set<string>;
+}
+
+/** What a new connection asks for, in one frame: rooms, and the position in each, if there is one. */
+export type ResumedRooms = Readonly<Record<string, string | null>>;
+
+/**
+ * Which rooms a client is in, and where it stands in each durable one (docs/PROTOCOL.md, sections 6 and 7). What has
+ * come and what the application has taken are two places: a reconnect goes on after the one, a page that is loaded
+ * anew after the other.
+ */
+export class Positions {
+  readonly #places: Map<string, Place> = new Map();
+  /** Rooms that were left on this connection: what still comes of them is not the beginning of anything. */
+  readonly #left: Set<string> = new Set();
+  /** Rooms whose positions from before were none. */
+  readonly #wrong: Set<string> = new Set();
+  #order = 0;
+
+  /** @throws TypeError if these are no positions by room. A single one that is none is a gap of its room. */
+  constructor(from: unknown) {
+    if (typeof from !== "object" || from === null || Array.isArray(from)) {
+      throw new TypeError("resumeFrom must be an object of positions by room, as `positions` gave it.");
+    }
+    for (const [room, position] of Object.entries(from)) {
+      const isPosition = typeof position === "string" && position !== "";
+      if (!isPosition) this.#wrong.add(room);
+      this.#placeOf(room, isPosition ? position : null);
+    }
+  }
+
+  /** Where the application stands. */
+  taken(): Record<string, string> {
+    const known = [...this.#places].flatMap(([room, { taken }]) =>
+      taken === null ? [] : [[room, taken] as const],
+    );
+    // Not by assignment: a room may be called `__proto__`.
+    return Object.fromEntries(known);
+  }
+
+  /** What a new connection asks for, by frames: the rooms there were, and these. At least one frame. */
+  resume(wanted: Iterable<string>): readonly ResumedRooms[] {
+    this.#left.clear();
+    const rooms = new Map<string, string | null>();
+    for (const room of wanted) rooms.set(room, null);
+    for (const [room, { received }] of this.#places) rooms.set(room, received);
+    const entries = [...rooms];
+    const frames: ResumedRooms[] = [];
+    do frames.push(Object.fromEntries(entries.splice(0, MAX_RESUMED_ROOMS)));
+    while (entries.length > 0);
+    return frames;
+  }
+
+  /** Rooms whose positions were none, and were dropped; asked for once. */
+  takeWrong(): readonly string[] {
+    const wrong = [...this.#wrong];
+    this.#wrong.clear();
+    return wrong;
+  }
+
+  /** Whether the server has this client in the room, as far as it has said. */
+  has(room: string): boolean {
+    return this.#places.has(room);
+  }
+
+  /** A message came. "gap": the one before it did not. */
+  received(room: string, { id, prev }: Link): "next" | "duplicate" | "gap" {
+    if (this.#left.has(room)) return "next";
+    const place = this.#placeOf(room);
+    const { recent, received, broken } = place;
+    if (recent.has(id)) return "duplicate";
+    place.received = id;
+    place.broken = false;
+    recent.add(id);
+    const [oldest = ""] = recent;
+    if (recent.size > REMEMBERED) recent.delete(oldest);
+    return broken || !received || received === prev ? "next" : "gap";
+  }
+
+  /** What the application is past when it has taken what came until now. */
+  step(room: string, id: string): Step {
+    return { room, id, order: ++this.#order };
+  }
+
+  /** The application is past this; what came before it does not take it back. */
+  took({ room, id, order }: Step): void {
+    const place = this.#places.get(room);
+    if (!place || order <= place.order) return;
+    place.taken = id;
+    place.order = order;
+  }
+
+  /** "gap": messages before this were lost. Undefined: there was nothing to lose. */
+  joined({ room, recovered, position }: JoinedFrame): "recovered" | "gap" | undefined {
+    this.#left.delete(room);
+    const place = this.#placeOf(room);
+    if (recovered) return "recovered";
+    const { received } = place;
+    place.received = position;
+    // It was not asked for, or not in time, and has moved on.
+    const missed = received && received !== position;
+    return recovered === false || missed ? "gap" : undefined;
+  }
+
+  /** The log itself lost messages: what comes next begins a new chain. If nothing does, a new connection will tell. */
+  lost(room: string): void {
+    this.#placeOf(room).broken = true;
+  }
+
+  /** The position is none for the server. False: there is none. */
+  drop(room: string): boolean {
+    const place = this.#places.get(room);
+    if (!place?.received) return false;
+    place.received = null;
+    place.taken = null;
+    return true;
+  }
+
+  /** The client is not in the room any more, or does not want to be. */
+  leave(room: string): void {
+    this.#places.delete(room);
+    this.#left.add(room);
+  }
+
+  #placeOf(room: string, at: string | null = null): Place {
+    let place = this.#places.get(room);
+    if (!place) {
+      place = { received: at, broken: false, taken: at, order: 0, recent: new Set() };
+      this.#places.set(room, place);
+    }
+    return place;
+  }
+}
