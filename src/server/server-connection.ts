@@ -21,11 +21,11 @@ import { ServerSocket, type SocketOwner } from "./server-socket.ts";
 import { Session, type SessionOwner } from "./session.ts";
 import { listen } from "./socket-events.ts";
 
-const FORBIDDEN: ErrorFrame = {
+const FORBIDDEN = {
   type: "error",
   code: "forbidden",
   message: "You may not join this room.",
-};
+} satisfies ErrorFrame;
 
 /** How long a client that cannot be reached has left after its close frame was sent, in milliseconds. */
 const LAST_CHANCE_MS = 1000;
@@ -174,7 +174,10 @@ export class ServerConnection
   /** See `SessionOwner`. Not until messages of the room arrive: with the backplane away that may take long. */
   async admit(room: string): Promise<void> {
     if (this.#mustAsk(room) && !(await this.#isAllowed(room))) return;
-    this.#host.join(this, room).catch((error) => this.report(error, "join"));
+    this.#host.join(this, room).catch((error) => {
+      if (!(error instanceof RangeError)) this.report(error, "join");
+      else this.tell({ type: "error", code: "too_many_rooms", message: error.message, room });
+    });
   }
 
   leave(room: string): Promise<boolean> {
@@ -371,7 +374,7 @@ export class ServerConnection
     } catch (error) {
       this.report(error, "authorize");
     }
-    this.tell(FORBIDDEN);
+    this.tell({ ...FORBIDDEN, room });
     return false;
   }
 

@@ -3,7 +3,12 @@ import { parsePosition } from "../history/position.ts";
 import { CloseCode } from "../protocol/close-codes.ts";
 import { openBinary } from "../protocol/envelope.ts";
 import { isName, quote } from "../protocol/names.ts";
-import { EVERYONE, MAX_MESSAGE_ID_LENGTH, MAX_RESUMED_ROOMS } from "../protocol/roomcast-v1.ts";
+import {
+  EVERYONE,
+  MAX_MESSAGE_ID_LENGTH,
+  MAX_RESUMED_IN_ALL,
+  MAX_RESUMED_ROOMS,
+} from "../protocol/roomcast-v1.ts";
 import type { Inbound } from "./inbound.ts";
 import { type Answerer, JsonGate } from "./json-gate.ts";
 import type { Correspondent, Receipts } from "./receipts.ts";
@@ -49,7 +54,10 @@ export class Session {
   readonly #renew: Renew | null;
   readonly #openedAt: number = performance.now();
   #isReady = false;
+  /** The last frame of the resume has come. */
   #hasResumed = false;
+  /** Rooms in the frames of the resume. */
+  #resumed = 0;
   #refreshAt: number;
   /** Settles when the last message with an id was claimed; null if none is waiting for that. */
   #claiming: Promise<void> | null = null;
@@ -161,40 +169,49 @@ export class Session {
     else void this.#claiming.then(callback);
   }
 
-  #takeResume({ rooms = {} }: Fields): void {
+  #takeResume({ rooms = {}, more }: Fields): void {
     if (this.#hasResumed) {
-      this.#refuse("late_resume", "resume may be sent once.");
+      this.#refuse("late_resume", "resume may be sent once, in as many frames as it takes.");
       return;
     }
-    this.#hasResumed = true;
+    this.#hasResumed = more !== true;
     const asked = isObject(rooms) ? Object.entries(rooms) : null;
-    if (asked === null || asked.length > MAX_RESUMED_ROOMS) {
-      const allowed = `an object of at most ${MAX_RESUMED_ROOMS} positions`;
+    this.#resumed += asked?.length ?? 0;
+    if (asked === null || asked.length > MAX_RESUMED_ROOMS || this.#resumed > MAX_RESUMED_IN_ALL) {
+      const allowed = `an object of at most ${MAX_RESUMED_ROOMS} positions, ${MAX_RESUMED_IN_ALL} in all`;
       this.#refuse("bad_frame", `The rooms of resume must be ${allowed}.`);
-      this.#becomeReady();
-      return;
+    } else {
+      this.#gate.accept();
+      const valid = asked.filter(([room, position]) => this.#keep(room, position));
+      if (this.#owner.authorizes) this.#admit(valid.map(([room]) => room));
     }
-    this.#gate.accept();
-    const valid = asked.filter(([room, position]) => this.#keep(room, position));
-    this.#becomeReady();
-    if (!this.#owner.authorizes) return;
-    const joining = valid.map(([room]) => room).filter((room) => room !== EVERYONE);
-    // What comes after the resume, such as a message to leave a room, is handled after it.
-    if (joining.length > 0) {
-      this.#queue(async () => {
-        await Promise.all(joining.map((room) => this.#owner.admit(room)));
-      });
-    }
+    if (this.#hasResumed) this.#becomeReady();
   }
 
-  /** Keeps where the client stands in a room until it is joined to it. Whether that can be. */
+  /** What comes after this, such as a message to leave a room, is handled after it. */
+  #admit(rooms: readonly string[]): void {
+    const joining = rooms.filter((room) => room !== EVERYONE);
+    if (joining.length === 0) return;
+    this.#queue(async () => {
+      await Promise.all(joining.map((room) => this.#owner.admit(room)));
+    });
+  }
+
+  /**
+   * Keeps where the client stands in a room until it is joined to it. Whether it can be. What is wrong with one room
+   * is told of that room, and is no reason to end the connection: positions come from where clients store them.
+   */
   #keep(room: string, position: unknown): boolean {
-    if (typeof position !== "string" || parsePosition(position) === null) {
-      this.#refuse("bad_position", `The position of ${quote(room)} is none.`);
-    } else if (room !== EVERYONE && !isName(room)) {
-      this.#refuse("bad_room", `${quote(room)} is not the name of a room.`);
-    } else if (this.#isReady && (room === EVERYONE || this.#owner.rooms.has(room))) {
-      this.#refuse("late_resume", `The connection is in ${quote(room)} already.`);
+    const isIn = this.#isReady && (room === EVERYONE || this.#owner.rooms.has(room));
+    if (room !== EVERYONE && !isName(room)) {
+      this.#tell("bad_room", "This is not the name of a room.", room);
+    } else if (position === null) {
+      return true;
+    } else if (typeof position !== "string" || parsePosition(position) === null) {
+      this.#tell("bad_position", "The position is none.", room);
+      return true;
+    } else if (isIn) {
+      this.#tell("late_resume", "The connection is in the room already.", room);
     } else {
       this.positions.set(room, position);
       return true;
@@ -247,6 +264,10 @@ export class Session {
     if (this.#isReady) return;
     this.#isReady = true;
     this.#owner.ready();
+  }
+
+  #tell(code: string, message: string, room: string): void {
+    this.#owner.tell({ type: "error", code, message, room });
   }
 
   #refuse(code: string, message: string): void {
