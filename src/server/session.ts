@@ -28,6 +28,7 @@ export interface SessionOwner extends Correspondent, Answerer {
   readonly authorizes: boolean;
   /** Joins as the client asks. Resolves when it is in the room, or was told why not. */
   admit(room: string): Promise<void>;
+  leave(room: string): Promise<boolean>;
   /** Takes a new credential in place of the old. */
   renewed(principal: Principal): void;
   /** What waited for the `resume` may come. */
@@ -116,6 +117,10 @@ export class Session {
       case "resume":
         this.#takeResume(fields);
         break;
+      case "join":
+      case "leave":
+        this.#takeWish(fields.type, fields.room);
+        break;
       case "auth":
         this.#takeToken(fields);
         break;
@@ -124,7 +129,7 @@ export class Session {
         this.#owner.tell({ type: "pong", ...("t" in fields && { t: fields.t }) });
         break;
       default: {
-        const allowed = "message, resume, auth or ping";
+        const allowed = "message, resume, join, leave, auth or ping";
         this.#refuse("unknown_type", `type must be ${allowed}, not ${quote(String(fields.type))}.`);
       }
     }
@@ -186,6 +191,24 @@ export class Session {
       if (this.#owner.authorizes) this.#admit(valid.map(([room]) => room));
     }
     if (this.#hasResumed) this.#becomeReady();
+  }
+
+  /** The client wants to be in a room, or not to be: where the route says who may. */
+  #takeWish(type: "join" | "leave", room: unknown): void {
+    if (!isName(room)) {
+      this.#refuse("bad_room", `${type} needs the name of a room.`);
+      return;
+    }
+    this.#gate.accept();
+    if (!this.#owner.authorizes) {
+      this.#tell("forbidden", "Clients do not choose their rooms here.", room);
+    } else if (type === "join") {
+      this.#admit([room]);
+    } else {
+      this.#queue(async () => {
+        this.#owner.leave(room).catch((error) => this.#owner.report(error, "leave"));
+      });
+    }
   }
 
   /** What comes after this, such as a message to leave a room, is handled after it. */

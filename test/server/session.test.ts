@@ -625,6 +625,27 @@ test("a resume that comes late still holds for rooms the connection is not in ye
   expect(await client.nextJson()).toMatchObject({ id: second });
 });
 
+test("a client joins and leaves rooms by frames where the route says who may, in order", async () => {
+  const [one] = await startAll(1, memoryBackplane, {});
+  if (one === undefined) return;
+  const client = await resume(one);
+  client.send({ type: "join", room: "chat:secret" });
+  expect(await client.nextJson()).toMatchObject({ code: "forbidden", room: "chat:secret" });
+  client.send({ type: "join", room: "chat:a" });
+  expect(await client.nextJson()).toMatchObject({ type: "joined", room: "chat:a" });
+  for (const type of ["leave", "join", "leave"]) client.send({ type, room: "chat:a" });
+  client.send({ type: "message", id: "1", data: "hello" });
+  await client.nextOfType("ack");
+  expect([...onlyConnection(one).rooms]).toEqual([]);
+  client.send({ type: "join", room: "a{" });
+  expect(await client.nextOfType("error")).toMatchObject({ code: "bad_room" });
+
+  const free = await open(one, "bob", "/free");
+  free.send({ type: "join", room: "chat:a" });
+  await free.nextOfType("welcome");
+  expect(await free.nextJson()).toMatchObject({ code: "forbidden", room: "chat:a" });
+});
+
 test("a resume of many rooms comes in several frames, and none of them waits in vain", async () => {
   const [one] = await startAll(1, memoryBackplane, { limits: { maxRoomsPerConnection: 240 } });
   if (one === undefined) return;
