@@ -6,20 +6,6 @@ import { gzipSync } from "node:zlib";
 const BUNDLE = "dist/roomcast-client.js";
 
 /**
- * Names that the client's files have between them. They are shortened in the bundle, as local names are, so none of
- * them may also be a name of the API, of a frame, of a browser or of the language.
- */
-export const INTERNAL_NAMES = `
-  afterClose afterFailure answered arrive beat began begin broken bytes cancel connection emit end ended error event
-  events fail final finished firm frame goodbye hasHeaders heard heartbeat held hold inbox info isOnline joined
-  left listened listener lost onWake open opened options outbox outgoing ping places policy ponged read received recent
-  refresh reject renew reset resolve resume retryAfterMs runtime schedule socket start stop structured
-  succession take taken terminate told took unauthorized wait
-`
-  .trim()
-  .split(/\s+/);
-
-/**
  * Bundles the browser build of the client.
  *
  * @param {string} root
@@ -34,12 +20,7 @@ export async function bundleClient(root) {
     output: {
       file: join(root, BUNDLE),
       comments: false,
-      minify: {
-        compress: true,
-        mangle: true,
-        codegen: true,
-        mangleProps: { include: new RegExp(`^(${INTERNAL_NAMES.join("|")})$`) },
-      },
+      minify: true,
     },
   });
 }

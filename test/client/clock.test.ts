@@ -2,9 +2,9 @@ import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { expect, test } from "vitest";
 import { type WebSocket, WebSocketServer } from "ws";
-import { nodeRuntime } from "../../src/client/node-runtime.ts";
 import type { WebSocketClientOptions } from "../../src/client/options.ts";
-import type { Runtime } from "../../src/client/runtime.ts";
+import { nodeRuntime } from "../../src/client/runtime/node-runtime.ts";
+import type { Runtime } from "../../src/client/runtime/runtime.ts";
 import { BaseClient } from "../../src/client/web-socket-client.ts";
 import type { ReconnectingEvent } from "../../src/client.ts";
 import { accepted, http, startBadServer } from "../support/bad-server.ts";
@@ -59,7 +59,7 @@ const next = (client: BaseClient): Promise<ReconnectingEvent> =>
     });
   });
 
-test("with the defaults there are five attempts, after 950, 1900, 3800, 7600 and 15200 ms", async () => {
+test("with the defaults there are five attempts, after half of 1, 2, 4, 8 and 16 s with dice that fall in the middle", async () => {
   const server = await startBadServer((socket, key) => {
     if (server.requests.length > 1) socket.end(http("503 Service Unavailable"));
     else socket.write(accepted(key), () => socket.resetAndDestroy());
@@ -68,9 +68,11 @@ test("with the defaults there are five attempts, after 950, 1900, 3800, 7600 and
   const clock = new Clock();
   const client = start(server.url, clock);
   const closed = new Promise((resolve) => client.on("close", resolve));
+  const errors: Error[] = [];
+  client.on("error", (error) => errors.push(error));
   let waiting = next(client);
   await client.connect();
-  for (const [attempt, delayMs] of [950, 1900, 3800, 7600, 15_200].entries()) {
+  for (const [attempt, delayMs] of [500, 1000, 2000, 4000, 8000].entries()) {
     expect(await waiting).toMatchObject({ attempt: attempt + 1, delayMs });
     waiting = next(client);
     clock.advance(delayMs - 1);
@@ -80,6 +82,10 @@ test("with the defaults there are five attempts, after 950, 1900, 3800, 7600 and
   expect(await closed).toEqual({ code: 1006, reason: "" });
   expect(server.requests).toHaveLength(6);
   expect(clock.size).toBe(0);
+  // It says why, and by what it can be changed.
+  expect(errors.at(-1)?.message).toMatch(
+    /^Gave up after 5 attempts \(config.reconnectMaxAttempts\)/,
+  );
 });
 
 test("a connection that lasted five seconds begins the count anew, a shorter one does not", async () => {

@@ -88,9 +88,7 @@ export class ReconnectPolicy {
     const leastMs = LEAST_MS[code] ?? 0;
     // It is instead of our own delay; without a delay it cannot be a reason to come back ever faster.
     const isEnough = goodbye && goodbye.after_ms >= Math.max(leastMs, Math.min(this.#attempt, 1));
-    return isEnough
-      ? this.#wait(Math.min(goodbye.after_ms, MAX_DELAY_MS))
-      : this.#backOff(leastMs);
+    return isEnough ? this.#wait(Math.min(goodbye.after_ms, MAX_DELAY_MS)) : this.#backOff(leastMs);
   }
 
   /** After an attempt that did not end with an open connection. Undefined: give up. */

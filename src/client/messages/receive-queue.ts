@@ -162,7 +162,9 @@ export class ReceiveQueue {
    */
   take(): Taking {
     if (this.#reader) {
-      throw new WebSocketError("Somebody waits for a message already.", { code: "concurrent_recv" });
+      throw new WebSocketError("Somebody waits for a message already.", {
+        code: "concurrent_recv",
+      });
     }
     let reader: Reader | undefined;
     const message = new Promise<Received>((resolve, reject) => {
@@ -268,7 +270,8 @@ export class ReceiveQueue {
   #tooMuch(): void {
     const { maxUnreadBytes, whenUnread } = this.#limits;
     const isNew = !this.#overflow;
-    const rooms = (this.#overflow ??= new Set());
+    const rooms = this.#overflow ?? new Set();
+    this.#overflow = rooms;
     const unread = this.#count;
     if (whenUnread === "latest") {
       // The last one stays, however large it is.

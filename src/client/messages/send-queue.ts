@@ -125,9 +125,9 @@ export class SendQueue {
       socket.send(data).catch(nothing);
     } else {
       const entry = this.#settle(key);
-      socket.send(data).then(entry?.resolve, (cause) =>
-        reject(new ConnectionClosedError(1006, "", { cause })),
-      );
+      socket
+        .send(data)
+        .then(entry?.resolve, (cause) => reject(new ConnectionClosedError(1006, "", { cause })));
     }
   }
 }

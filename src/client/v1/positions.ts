@@ -36,7 +36,9 @@ export class Positions {
   /** @throws TypeError if these are no positions by room. A single one that is none is a gap of its room. */
   constructor(from: unknown) {
     if (typeof from !== "object" || from === null || Array.isArray(from)) {
-      throw new TypeError("resumeFrom must be an object of positions by room, as `positions` gave it.");
+      throw new TypeError(
+        "resumeFrom must be an object of positions by room, as `positions` gave it.",
+      );
     }
     for (const [room, position] of Object.entries(from)) {
       const isPosition = typeof position === "string" && position !== "";
