@@ -1,5 +1,6 @@
 /** Which rooms the application wants to be in. Each of its parts counts for itself. */
 export class Rooms {
+  /** A room that nobody wants any more stays, with 0, until it is dropped. */
   readonly #counts: Map<string, number> = new Map();
 
   /** In the order in which they were joined. */
@@ -7,20 +8,25 @@ export class Rooms {
     return [...this.#counts.keys()];
   }
 
-  has(room: string): boolean {
-    return this.#counts.has(room);
-  }
-
   /**
-   * One more wants to be in it, or one less. Whether the first came or the last went, or there was none to go.
+   * One more wants to be in it. Whether it is the first.
    *
    * @throws TypeError if it is not the name of a room.
    */
-  change(room: string, by: 1 | -1): boolean {
+  join(room: string): boolean {
     if (typeof room !== "string" || !room) throw new TypeError("room must be the name of a room.");
-    const count = (this.#counts.get(room) ?? 0) + by;
-    if (count > 0) this.#counts.set(room, count);
-    else this.#counts.delete(room);
-    return count <= 0 || count === by;
+    const count = this.#counts.get(room);
+    this.#counts.set(room, (count ?? 0) + 1);
+    return count === undefined;
+  }
+
+  /** One less wants to be in it, if there was one. */
+  leave(room: string): void {
+    this.#counts.set(room, Math.max((this.#counts.get(room) ?? 0) - 1, 0));
+  }
+
+  /** Drops a room that nobody wants. False: somebody does, or it was dropped. */
+  drop(room: string): boolean {
+    return this.#counts.get(room) === 0 && this.#counts.delete(room);
   }
 }

@@ -200,15 +200,15 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
    * has to let clients choose; what it refuses is told by `error`.
    */
   join(room: string): void {
-    if (this.#rooms.change(room, 1)) this.#tell({ type: "join", room });
+    if (this.#rooms.join(room)) this.#tell({ type: "join", room });
   }
 
   /** Does not want to be in a room any more. Once nobody here does, the server is told, also after a reconnect. */
   leave(room: string): void {
-    if (!this.#rooms.change(room, -1)) return;
+    this.#rooms.leave(room);
     // A component that is made anew leaves and joins at once, which is nothing to tell anybody.
     queueMicrotask(() => {
-      if (this.#rooms.has(room)) return;
+      if (!this.#rooms.drop(room)) return;
       this.#positions.leave(room);
       this.#tell({ type: "leave", room });
     });
