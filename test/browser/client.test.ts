@@ -4,6 +4,8 @@ import type { Page } from "playwright-core";
 import { build } from "rolldown";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { behaviours } from "../client/behaviours.ts";
+import { queueBehaviours } from "../client/queue-behaviours.ts";
+import { roomBehaviours } from "../client/room-behaviours.ts";
 import { type Servers, startServers } from "../client/server.ts";
 import { type Chromium, launchChromium } from "../support/chromium.ts";
 import { repositoryRoot } from "../support/repository.ts";
@@ -11,9 +13,10 @@ import { repositoryRoot } from "../support/repository.ts";
 /** The page has the built client, as a `<script type="module">` without a bundler gets it, and the behaviours. */
 const PAGE = `<!doctype html><title>client</title><script type="module">
   import * as api from "/roomcast-client.js";
-  import { behaviours } from "/behaviours.js";
+  import { behaviours, queueBehaviours, roomBehaviours } from "/behaviours.js";
+  const all = { ...behaviours, ...roomBehaviours, ...queueBehaviours };
   const calls = ["network", "publish", "asked"].map((name) => [name, (...args) => control(name, args)]);
-  window.run = (name, urls) => behaviours[name]({ api, ...urls, ...Object.fromEntries(calls) });
+  window.run = (name, urls) => all[name]({ api, ...urls, ...Object.fromEntries(calls) });
   window.api = api;
 </script>`;
 
@@ -23,7 +26,7 @@ let page: Page;
 
 beforeAll(async () => {
   const bundle = await build({
-    input: join(repositoryRoot, "test/client/behaviours.ts"),
+    input: join(repositoryRoot, "test/client/all-behaviours.ts"),
     platform: "browser",
     write: false,
   });
@@ -47,14 +50,17 @@ afterAll(async () => {
   await servers.dispose();
 });
 
-test.each(Object.keys(behaviours))("in Chromium: %s", async (name) => {
-  const { url, echoUrl, deadUrl } = servers;
-  await page.evaluate(
-    ([name, urls]) =>
-      (window as unknown as { run(name: string, urls: object): Promise<void> }).run(name, urls),
-    [name, { url, echoUrl, deadUrl }] as const,
-  );
-});
+test.each(Object.keys({ ...behaviours, ...roomBehaviours, ...queueBehaviours }))(
+  "in Chromium: %s",
+  async (name) => {
+    const { url, echoUrl, deadUrl } = servers;
+    await page.evaluate(
+      ([name, urls]) =>
+        (window as unknown as { run(name: string, urls: object): Promise<void> }).run(name, urls),
+      [name, { url, echoUrl, deadUrl }] as const,
+    );
+  },
+);
 
 test("in Chromium: headers, which a page cannot set, are refused", async () => {
   const message = await page.evaluate((url) => {
