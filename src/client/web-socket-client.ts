@@ -200,7 +200,9 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
    * has to let clients choose; what it refuses is told by `error`.
    */
   join(room: string): void {
-    if (this.#rooms.join(room)) this.#tell({ type: "join", room });
+    if (!this.#rooms.join(room)) return;
+    this.#positions.join(room);
+    this.#tell({ type: "join", room });
   }
 
   /** Does not want to be in a room any more. Once nobody here does, the server is told, also after a reconnect. */

@@ -1,54 +1,21 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import type { Page } from "playwright-core";
-import { build } from "rolldown";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { behaviours } from "../client/behaviours.ts";
 import { queueBehaviours } from "../client/queue-behaviours.ts";
 import { roomBehaviours } from "../client/room-behaviours.ts";
-import { type Servers, startServers } from "../client/server.ts";
-import { type Chromium, launchChromium } from "../support/chromium.ts";
-import { repositoryRoot } from "../support/repository.ts";
+import type { Servers } from "../client/server.ts";
+import { type ClientPage, openClientPage } from "./client-page.ts";
 
-/** The page has the built client, as a `<script type="module">` without a bundler gets it, and the behaviours. */
-const PAGE = `<!doctype html><title>client</title><script type="module">
-  import * as api from "/roomcast-client.js";
-  import { behaviours, queueBehaviours, roomBehaviours } from "/behaviours.js";
-  const all = { ...behaviours, ...roomBehaviours, ...queueBehaviours };
-  const calls = ["network", "publish", "asked"].map((name) => [name, (...args) => control(name, args)]);
-  window.run = (name, urls) => all[name]({ api, ...urls, ...Object.fromEntries(calls) });
-  window.api = api;
-</script>`;
-
+let place: ClientPage;
 let servers: Servers;
-let chromium: Chromium;
 let page: Page;
 
 beforeAll(async () => {
-  const bundle = await build({
-    input: join(repositoryRoot, "test/client/all-behaviours.ts"),
-    platform: "browser",
-    write: false,
-  });
-  const files = new Map([
-    ["/", PAGE],
-    ["/behaviours.js", bundle.output[0].code],
-    ["/roomcast-client.js", readFileSync(join(repositoryRoot, "dist/roomcast-client.js"), "utf8")],
-  ]);
-  servers = await startServers((path) => files.get(path));
-  chromium = await launchChromium();
-  page = await chromium.browser.newPage();
-  await page.exposeFunction("control", (name: "network" | "publish" | "asked", args: unknown[]) =>
-    Reflect.apply(servers[name], servers, args),
-  );
-  await page.goto(servers.pageUrl);
-  await page.waitForFunction(() => "run" in window);
+  place = await openClientPage();
+  ({ servers, page } = place);
 });
 
-afterAll(async () => {
-  await chromium.dispose();
-  await servers.dispose();
-});
+afterAll(() => place.dispose());
 
 test.each(Object.keys({ ...behaviours, ...roomBehaviours, ...queueBehaviours }))(
   "in Chromium: %s",

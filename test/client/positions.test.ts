@@ -81,11 +81,19 @@ test("a room without a log is asked for again, without a position", () => {
 
 test("what still comes of a room that was left does not bring it back", () => {
   const positions = new Positions({ room: "1" });
+  const joined = { type: "joined", room: "room", recovered: null, position: "7" } as const;
   positions.leave("room");
   positions.received("room", link(2));
+  // To a join before it was left.
+  expect(positions.joined(joined)).toBeUndefined();
   expect([positions.resume([]), positions.taken()]).toEqual([[{}], {}]);
-  positions.joined({ type: "joined", room: "room", recovered: null, position: "7" });
-  expect(positions.resume([])).toEqual([{ room: "7" }]);
+  // The server has left it too, and then joins by itself; or the client wants to be back.
+  for (const comeBack of [() => positions.left("room"), () => positions.join("room")]) {
+    positions.leave("room");
+    comeBack();
+    positions.joined(joined);
+    expect(positions.resume([])).toEqual([{ room: "7" }]);
+  }
 });
 
 test.each([null, [], "positions", 5, true])("positions that are %j are refused by name", (from) => {

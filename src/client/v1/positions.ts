@@ -27,8 +27,8 @@ export type ResumedRooms = Readonly<Record<string, string | null>>;
  */
 export class Positions {
   readonly #places: Map<string, Place> = new Map();
-  /** Rooms that were left on this connection: what still comes of them is not the beginning of anything. */
-  readonly #left: Set<string> = new Set();
+  /** Rooms that the client wants to have left: until the server says so too, what comes of them counts for nothing. */
+  readonly #leaving: Set<string> = new Set();
   /** Rooms whose positions from before were none. */
   readonly #wrong: Set<string> = new Set();
   #order = 0;
@@ -58,7 +58,7 @@ export class Positions {
 
   /** What a new connection asks for, by frames: the rooms there were, and these. At least one frame. */
   resume(wanted: Iterable<string>): readonly ResumedRooms[] {
-    this.#left.clear();
+    this.#leaving.clear();
     const rooms = new Map<string, string | null>();
     for (const room of wanted) rooms.set(room, null);
     for (const [room, { received }] of this.#places) rooms.set(room, received);
@@ -76,17 +76,12 @@ export class Positions {
     return wrong;
   }
 
-  /** Whether the server has this client in the room, as far as it has said. */
-  has(room: string): boolean {
-    return this.#places.has(room);
-  }
-
   /** A message came. "gap": the one before it did not. */
   received(room: string, { id, prev }: Link): "next" | "duplicate" | "gap" {
-    if (this.#left.has(room)) return "next";
+    if (this.#leaving.has(room)) return "next";
     const place = this.#placeOf(room);
     const { recent, received, broken } = place;
-    if (recent.has(id)) return "duplicate";
+    if (id === received || recent.has(id)) return "duplicate";
     place.received = id;
     place.broken = false;
     recent.add(id);
@@ -110,7 +105,7 @@ export class Positions {
 
   /** "gap": messages before this were lost. Undefined: there was nothing to lose. */
   joined({ room, recovered, position }: JoinedFrame): "recovered" | "gap" | undefined {
-    this.#left.delete(room);
+    if (this.#leaving.has(room)) return undefined;
     const place = this.#placeOf(room);
     if (recovered) return "recovered";
     const { received } = place;
@@ -122,7 +117,8 @@ export class Positions {
 
   /** The log itself lost messages: what comes next begins a new chain. If nothing does, a new connection will tell. */
   lost(room: string): void {
-    this.#placeOf(room).broken = true;
+    const place = this.#places.get(room);
+    if (place) place.broken = true;
   }
 
   /** The position is none for the server. False: there is none. */
@@ -134,10 +130,21 @@ export class Positions {
     return true;
   }
 
-  /** The client is not in the room any more, or does not want to be. */
+  /** The client wants to be in the room. */
+  join(room: string): void {
+    this.#leaving.delete(room);
+  }
+
+  /** The client does not want to be in the room any more. */
   leave(room: string): void {
     this.#places.delete(room);
-    this.#left.add(room);
+    this.#leaving.add(room);
+  }
+
+  /** The server has taken the client out of the room. */
+  left(room: string): void {
+    this.#places.delete(room);
+    this.#leaving.delete(room);
   }
 
   #placeOf(room: string, at: string | null = null): Place {

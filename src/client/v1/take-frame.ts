@@ -63,7 +63,7 @@ export function takeFrame(received: ReceivedMessage, to: FrameTargets): void {
       break;
     }
     case "left":
-      positions.leave(frame.room);
+      positions.left(frame.room);
       break;
     case "gap":
       positions.lost(frame.room);
