@@ -1,4 +1,5 @@
 import type { ClientConfig } from "../protocol/client-config.ts";
+import { byteLength } from "./messages/encode.ts";
 
 /** A message as it arrives: text, or the bytes of a binary one. */
 export type ReceivedMessage = string | Uint8Array;
@@ -47,11 +48,9 @@ const MAX_REASON_BYTES = 123;
 export function checkOptions(options: WebSocketClientOptions, hasHeaders: boolean): void {
   const { headers, offlineQueue = 0, maxUnreadBytes = 1, whenUnread = "latest" } = options;
   if (headers && !hasHeaders) throw new TypeError("headers cannot be set here; use token.");
-  if (!(offlineQueue >= 0)) throw outOfRange("offlineQueue", "0 or more", offlineQueue);
-  if (!(maxUnreadBytes > 0)) throw outOfRange("maxUnreadBytes", "more than 0", maxUnreadBytes);
-  if (whenUnread !== "latest" && whenUnread !== "close") {
-    throw outOfRange("whenUnread", "latest or close", whenUnread);
-  }
+  check("offlineQueue", offlineQueue, offlineQueue >= 0, "0 or more");
+  check("maxUnreadBytes", maxUnreadBytes, maxUnreadBytes > 0, "more than 0");
+  check("whenUnread", whenUnread, /^(latest|close)$/.test(whenUnread), "latest or close");
 }
 
 /** @throws TypeError if it is no address of a WebSocket server. */
@@ -64,14 +63,12 @@ export function checkUrl(url: string | URL): string {
 
 /** @throws RangeError if a client may not close with these. */
 export function checkClose(code: number, reason: string): void {
-  const isCode = Number.isInteger(code) && (code === 1000 || (code >= 3000 && code <= 4999));
-  if (!isCode) throw outOfRange("code", "1000 or from 3000 to 4999", code);
-  const size = new TextEncoder().encode(reason).length;
-  if (size > MAX_REASON_BYTES) {
-    throw outOfRange("reason", `at most ${MAX_REASON_BYTES} bytes`, `${size} bytes`);
-  }
+  const isCode = code === 1000 || (code >= 3000 && code <= 4999);
+  check("code", code, Number.isInteger(code) && isCode, "1000 or from 3000 to 4999");
+  const size = byteLength(reason);
+  check("reason", `${size} bytes`, size <= MAX_REASON_BYTES, `at most ${MAX_REASON_BYTES}`);
 }
 
-function outOfRange(name: string, allowed: string, value: unknown): RangeError {
-  return new RangeError(`${name} must be ${allowed}, not ${value}.`);
+function check(name: string, value: unknown, isGood: boolean, allowed: string): void {
+  if (!isGood) throw new RangeError(`${name} must be ${allowed}, not ${value}.`);
 }

@@ -23,7 +23,7 @@ import {
 } from "./options.ts";
 import { Rooms } from "./rooms.ts";
 import { type ClientSocket, nothing, type Runtime } from "./runtime/runtime.ts";
-import { tokenFetcher } from "./token.ts";
+import { fetchToken } from "./token.ts";
 import { Positions } from "./v1/positions.ts";
 import { takeFrame } from "./v1/take-frame.ts";
 
@@ -73,67 +73,59 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
     const events = this.#events;
     const positions = new Positions(resumeFrom);
     const heartbeat = new Heartbeat(runtime, config);
-    const sendQueue = new SendQueue(offlineQueue, config.maxMessageSize, () => {
-      receiveQueue.review();
-    });
+    const sendQueue = new SendQueue(offlineQueue, config.maxMessageSize);
     const receiveQueue = new ReceiveQueue({ ...config, maxUnreadBytes, whenUnread }, events, {
       hold: (held) => {
         this.#socket?.hold?.(held);
         // Without a connection nothing comes that would have to be held up.
         return !this.#socket || "hold" in this.#socket;
       },
-      mustRead: () => sendQueue.hasRequests,
       taken: (step) => positions.took(step),
       overflowed: (error) => this.#connection.close({ error, isNormal: false, fault: error }),
     });
     const isRenewable = typeof token === "function";
     const policy = succession?.policy ?? new ReconnectPolicy(config, runtime.random, isRenewable);
     if (succession) succession.policy = policy;
-    const fetchToken = tokenFetcher(token);
     /** A token that comes when another connection is there is not for that. */
     const refresh = async (): Promise<void> => {
       const socket = this.#socket;
-      const fresh = await fetchToken();
+      const fresh = await fetchToken(token);
       if (fresh && socket === this.#socket) this.#tell({ type: "auth", token: fresh });
     };
-    const targets = {
-      ...{ events, receiveQueue, sendQueue, positions, heartbeat, policy, now: runtime.now },
+    const parts = {
+      ...{ runtime, url: this.url, options, config, events, policy, heartbeat, succession },
+      ...{ positions, sendQueue, receiveQueue },
       refresh: () => void refresh().catch((error) => events.fail(error)),
     };
     let wasOpen = false;
-    const to = { runtime, url: this.url, options, config, policy, events, heartbeat };
-    this.#connection = new PersistentConnection(
-      { ...to, fetchToken, succession },
-      {
-        began: () => {
-          wasOpen = false;
-          receiveQueue.begin();
-          sendQueue.begin();
-        },
-        opened: (socket) => {
-          this.#socket = socket;
-          heartbeat.start(socket, this.#greet(socket));
-          socket.hold?.(receiveQueue.held);
-          sendQueue.open(socket);
-          const reconnected = wasOpen;
-          wasOpen = true;
-          events.emit("open", { reconnected });
-          for (const room of positions.takeWrong()) events.emit("gap", { room });
-        },
-        received: (message) => {
-          if (this.#socket?.protocol === SUBPROTOCOL) takeFrame(message, targets);
-          else receiveQueue.push({ message, info: {}, step: undefined });
-        },
-        lost: () => {
-          this.#socket = undefined;
-          sendQueue.lost();
-        },
-        ended: (error, isNormal) => {
-          sendQueue.end(error);
-          receiveQueue.end(error, isNormal);
-        },
+    this.#connection = new PersistentConnection(parts, {
+      began: () => {
+        wasOpen = false;
+        receiveQueue.begin();
+        sendQueue.begin();
       },
-    );
+      opened: (socket) => {
+        this.#socket = socket;
+        heartbeat.start(socket, this.#greet(socket));
+        socket.hold?.(receiveQueue.held);
+        sendQueue.open(socket);
+        const reconnected = wasOpen;
+        wasOpen = true;
+        events.emit("open", { reconnected });
+      },
+      received: (message) => {
+        if (this.#socket?.protocol === SUBPROTOCOL) takeFrame(message, parts);
+        else receiveQueue.push({ message, info: {}, step: undefined });
+      },
+      lost: () => {
+        this.#socket = undefined;
+        sendQueue.lost();
+      },
+      ended: (error, isNormal) => {
+        sendQueue.end(error);
+        receiveQueue.end(error, isNormal);
+      },
+    });
     this.#positions = positions;
     this.#heartbeat = heartbeat;
     this.#sendQueue = sendQueue;
@@ -262,10 +254,10 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
     // Servers tell it from the ids of the same user's other messages of the last minutes.
     const id = this.#runtime.uniqueId();
     const answer = this.#sendQueue.send(encodeMessage(message), id);
-    const answered = await until(this.#runtime, { timeoutMs, signal }, answer, (reason) => {
+    const waiting = until(this.#runtime, { timeoutMs, signal }, answer, (reason) => {
       this.#sendQueue.reject(id, reason);
     });
-    return checkValue(answered, schema);
+    return checkValue(await this.#receiveQueue.readFor(waiting), schema);
   }
 
   /**

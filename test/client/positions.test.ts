@@ -42,7 +42,7 @@ test("what has come and what was taken are two positions", () => {
 
 test("a room that was not asked for and moved on is a gap, not a silence", () => {
   const positions = new Positions({ moved: "1", same: "1" });
-  const joined = { type: "joined", recovered: null } as const;
+  const joined = { recovered: null } as const;
   expect(positions.joined({ ...joined, room: "moved", position: "9" })).toBe("gap");
   expect(positions.joined({ ...joined, room: "same", position: "1" })).toBeUndefined();
   expect(positions.joined({ ...joined, room: "other", position: "1" })).toBeUndefined();
@@ -53,7 +53,7 @@ test("after a gap a new connection asks where the room stands, as nothing may ha
   const positions = new Positions({ room: "1" });
   positions.lost("room");
   expect(positions.resume([])).toEqual([{ room: "1" }]);
-  const joined = { type: "joined", room: "room", position: "9" } as const;
+  const joined = { room: "room", position: "9" } as const;
   expect(positions.joined({ ...joined, recovered: false })).toBe("gap");
   positions.lost("room");
   expect(positions.received("room", link(20))).toBe("next");
@@ -73,7 +73,7 @@ test("all rooms are resumed, at most 100 in a frame, and a room may have any nam
 
 test("a room without a log is asked for again, without a position", () => {
   const positions = new Positions({});
-  positions.joined({ type: "joined", room: "plain", recovered: null, position: null });
+  positions.joined({ room: "plain", recovered: null, position: null });
   expect(positions.resume([])).toEqual([{ plain: null }]);
   positions.leave("plain");
   expect(positions.resume([])).toEqual([{}]);
@@ -81,7 +81,7 @@ test("a room without a log is asked for again, without a position", () => {
 
 test("what still comes of a room that was left does not bring it back", () => {
   const positions = new Positions({ room: "1" });
-  const joined = { type: "joined", room: "room", recovered: null, position: "7" } as const;
+  const joined = { room: "room", recovered: null, position: "7" } as const;
   positions.leave("room");
   positions.received("room", link(2));
   // To a join before it was left.
@@ -100,18 +100,13 @@ test.each([null, [], "positions", 5, true])("positions that are %j are refused b
   expect(() => new Positions(from)).toThrow(/resumeFrom must be an object of positions by room/);
 });
 
-test("positions that are none are dropped one by one, and their rooms are joined without", () => {
+test("positions that are none are for the server to refuse, one by one, and then there are none", () => {
   const positions = new Positions({ good: "1", empty: "", none: null, number: 5, list: [] });
-  expect(positions.takeWrong()).toEqual(["empty", "none", "number", "list"]);
-  expect(positions.takeWrong()).toEqual([]);
   expect(positions.resume([])).toEqual([
-    { good: "1", empty: null, none: null, number: null, list: null },
+    { good: "1", empty: "", none: "none", number: "none", list: "none" },
   ]);
-  // What only the server can tell.
-  expect([positions.drop("good"), positions.drop("good"), positions.drop("other")]).toEqual([
-    true,
-    false,
-    false,
-  ]);
-  expect(positions.taken()).toEqual({});
+  const rooms = ["good", "empty", "none", "number", "list", "other"];
+  expect(rooms.map((room) => positions.drop(room))).toEqual([...Array(5).fill(true), false]);
+  expect(rooms.map((room) => positions.drop(room))).toEqual(Array(6).fill(false));
+  expect([positions.taken(), positions.resume([])[0]?.good]).toEqual([{}, null]);
 });

@@ -12,7 +12,7 @@ import {
   nothing,
   type Runtime,
 } from "../runtime/runtime.ts";
-import type { FetchToken } from "../token.ts";
+import { fetchToken } from "../token.ts";
 import type { Heartbeat } from "./heartbeat.ts";
 import {
   type Attempt,
@@ -27,6 +27,9 @@ import {
 } from "./phase.ts";
 import type { ReconnectPolicy, Wait } from "./reconnect-policy.ts";
 
+/** The reason where there have been as many attempts as there may be. */
+const GAVE_UP = "gave up, by config.reconnectMaxAttempts";
+
 /** Where to, how, and how to come back. */
 export interface Destination {
   readonly runtime: Runtime;
@@ -36,7 +39,6 @@ export interface Destination {
   readonly policy: ReconnectPolicy;
   readonly events: Emitter;
   readonly heartbeat: Heartbeat;
-  readonly fetchToken: FetchToken;
   /** If this is one of several that are made one after another, and never comes back itself. */
   readonly succession: Succession | undefined;
 }
@@ -174,16 +176,14 @@ export class PersistentConnection {
   }
 
   async #shakeHands(phase: Connecting): Promise<void> {
-    const { runtime, url, options, config, heartbeat, fetchToken } = this.#to;
-    const fetched = fetchToken();
-    const token = fetched instanceof Promise ? await fetched : fetched;
+    const { runtime, url, options, config, heartbeat } = this.#to;
+    const token = await fetchToken(options.token);
     // Over while the token was fetched.
     if (this.#phase !== phase) return;
-    const { headers, subprotocols } = options;
     const { maxMessageSize } = config;
     const socket = runtime.open(
       url,
-      { headers, subprotocols, token, maxMessageSize },
+      { ...options, token, maxMessageSize },
       {
         opened: () => {
           if (this.#phase === phase) this.#opened(phase, socket);
@@ -223,11 +223,11 @@ export class PersistentConnection {
       return;
     }
     const wait = isSingle ? undefined : policy.afterFailure(failure);
-    const error = wait || isSingle ? failure.error : this.#gaveUp(failure.error);
-    const closed = new ConnectionClosedError(1006, "", { cause: error });
+    const { error: cause } = failure;
+    const error = new ConnectionClosedError(1006, policy.isExhausted ? GAVE_UP : "", { cause });
     // The first to fail tells whoever waits for it.
-    this.#comeBack({ error: closed, isNormal: false, fault: isFirst ? undefined : error }, wait);
-    made.reject(error);
+    this.#comeBack({ error, isNormal: false, fault: isFirst ? undefined : cause }, wait);
+    made.reject(cause);
   }
 
   #lost(code: number, reason: string): void {
@@ -241,22 +241,12 @@ export class PersistentConnection {
     }
     const wait = policy.afterClose(code, runtime.now());
     const isNormal = code === 1000;
-    const refused =
+    const cause =
       code === 4401 ? new AuthenticationError("The credential was refused.") : undefined;
-    const error = new ConnectionClosedError(code, reason, { cause: refused });
-    const fault = wait || isNormal ? undefined : (refused ?? this.#gaveUp(error));
+    const why = policy.isExhausted ? GAVE_UP : reason;
+    const error = new ConnectionClosedError(code, why, { cause });
+    const fault = wait || isNormal ? undefined : (cause ?? error);
     this.#comeBack({ error, isNormal, fault }, wait);
-  }
-
-  /** Says so if it is the number of attempts that ends it. */
-  #gaveUp(error: Error): Error {
-    const { policy, config } = this.#to;
-    if (!policy.isExhausted) return error;
-    const { status } = error as Partial<ConnectionFailedError>;
-    return new ConnectionFailedError(
-      `Gave up after ${config.reconnectMaxAttempts} attempts (config.reconnectMaxAttempts): ${error.message}`,
-      { cause: error, ...(status && { status }) },
-    );
   }
 
   /** The connection or the attempt is over. Plans the next, if there is to be one here. */

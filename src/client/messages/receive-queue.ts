@@ -60,8 +60,6 @@ export interface ReceiveLimits {
 export interface ReceiveOwner {
   /** Holds up the sender, or lets it go on. False: that cannot be done here. */
   hold(held: boolean): boolean;
-  /** Whether something is waited for that is behind the messages, so that reading has to go on. */
-  mustRead(): boolean;
   /** The application is past this. */
   taken(step: Step): void;
   /** Too much is unread, and that is to be the end. */
@@ -85,6 +83,8 @@ export class ReceiveQueue {
   #bytes = 0;
   #reader: Reader | undefined;
   #loops = 0;
+  /** How many wait for what is behind the messages. */
+  #beyond = 0;
   #held = false;
   /** Somebody listened when the last message came, or does since. */
   #listening = false;
@@ -202,10 +202,22 @@ export class ReceiveQueue {
     }
   }
 
-  /** Looks again whether the sender has to be held up. */
-  review(): void {
+  /** What is waited for comes behind the messages, so until then they do not hold up the sender by their number. */
+  async readFor<T>(work: Promise<T>): Promise<T> {
+    this.#beyond++;
+    this.#review();
+    try {
+      return await work;
+    } finally {
+      this.#beyond--;
+      this.#review();
+    }
+  }
+
+  /** Looks whether the sender has to be held up. */
+  #review(): void {
     const { maxQueueSize, maxUnreadBytes } = this.#limits;
-    const isMuch = this.#count >= maxQueueSize && !this.#owner.mustRead();
+    const isMuch = this.#count >= maxQueueSize && this.#beyond === 0;
     // Where nobody reads but somebody listens, nothing more is queued.
     const isQueued = !this.#listening || this.#isRead();
     const isFull = isQueued && (isMuch || this.#bytes >= maxUnreadBytes);
@@ -264,7 +276,7 @@ export class ReceiveQueue {
       this.#reader?.reject(this.#ended);
       this.#reader = undefined;
     }
-    this.review();
+    this.#review();
   }
 
   #tooMuch(): void {

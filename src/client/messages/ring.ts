@@ -2,7 +2,6 @@ const FIRST_SIZE = 16;
 
 /** A queue in which every step takes the same time, however much is in it. */
 export class Ring<T> {
-  /** Its length is a power of two, so that places wrap by a mask. */
   #places: (T | undefined)[] = new Array(FIRST_SIZE);
   #first = 0;
   #length = 0;
@@ -13,9 +12,13 @@ export class Ring<T> {
 
   push(value: T): void {
     const size = this.#places.length;
-    if (this.#length === size) this.#resize(size * 2);
-    this.#places[(this.#first + this.#length) & (this.#places.length - 1)] = value;
-    this.#length++;
+    if (this.#length === size) {
+      // Unrolled, with as much room behind it.
+      this.#places = [...this.#places.splice(this.#first), ...this.#places];
+      this.#places.length = size * 2;
+      this.#first = 0;
+    }
+    this.#places[(this.#first + this.#length++) % this.#places.length] = value;
   }
 
   peek(): T | undefined {
@@ -24,21 +27,12 @@ export class Ring<T> {
 
   /** Takes the oldest; undefined: it is empty. */
   take(): T | undefined {
-    const value = this.#places[this.#first];
+    const value = this.peek();
     if (this.#length === 0) return undefined;
-    this.#places[this.#first] = undefined;
-    this.#first = (this.#first + 1) & (this.#places.length - 1);
-    this.#length--;
+    this.#places[this.#first++] = undefined;
+    this.#first %= this.#places.length;
     // What a crowd needed is given back.
-    if (this.#length === 0 && this.#places.length > FIRST_SIZE) this.#resize(FIRST_SIZE);
+    if (--this.#length === 0) [this.#places.length, this.#first] = [FIRST_SIZE, 0];
     return value;
-  }
-
-  #resize(size: number): void {
-    const { length } = this.#places;
-    const inOrder = this.#places.slice(this.#first).concat(this.#places.slice(0, this.#first));
-    if (size > length) inOrder.length = size;
-    this.#places = size > length ? inOrder : new Array(size);
-    this.#first = 0;
   }
 }

@@ -23,10 +23,8 @@ interface Entry {
 export class SendQueue {
   readonly #limit: number;
   readonly #maxMessageSize: number;
-  readonly #onRequests: () => void;
   /** In order: messages that wait for a connection, and requests, by their ids, that wait for their answer. */
   readonly #entries: Map<unknown, Entry> = new Map();
-  #requests = 0;
   #socket: ClientSocket | undefined;
   /** Why nothing can be sent now or later; undefined: it can. */
   #ended: Error | undefined = new ConnectionClosedError(1006, "not connected");
@@ -34,17 +32,10 @@ export class SendQueue {
   /**
    * @param limit how many may wait while there is no connection
    * @param maxMessageSize in bytes, of what goes on the wire
-   * @param onRequests called when requests begin to wait for their answers, and when none does any more
    */
-  constructor(limit: number, maxMessageSize: number, onRequests: () => void) {
+  constructor(limit: number, maxMessageSize: number) {
     this.#limit = limit;
     this.#maxMessageSize = maxMessageSize;
-    this.#onRequests = onRequests;
-  }
-
-  /** Whether requests wait for their answers. */
-  get hasRequests(): boolean {
-    return this.#requests > 0;
   }
 
   /** There is going to be a connection. */
@@ -86,7 +77,6 @@ export class SendQueue {
       const entry = { outgoing, id, resolve, reject };
       const key = id ?? entry;
       this.#entries.set(key, entry);
-      if (id && ++this.#requests === 1) this.#onRequests();
       if (this.#socket) this.#transmit(this.#socket, key, entry);
     });
   }
@@ -97,7 +87,7 @@ export class SendQueue {
   }
 
   /** There is no answer to a request. False if nobody waits for it. */
-  reject(id: string, error: unknown): boolean {
+  reject(id: string | undefined, error: unknown): boolean {
     const entry = this.#settle(id);
     entry?.reject(error);
     return entry !== undefined;
@@ -106,7 +96,6 @@ export class SendQueue {
   #settle(key: unknown): Entry | undefined {
     const entry = this.#entries.get(key);
     this.#entries.delete(key);
-    if (entry?.id && --this.#requests === 0) this.#onRequests();
     return entry;
   }
 

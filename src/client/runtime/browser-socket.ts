@@ -46,7 +46,7 @@ export function openBrowserSocket(
 ): ClientSocket {
   if (token && !IS_SUBPROTOCOL.test(token)) {
     throw new ConnectionFailedError(
-      "In browsers a token travels as a subprotocol and may hold letters, digits and !#$%&'*+-.^_`|~ only: no = or /, so use base64url.",
+      "token holds what browsers cannot send, such as = or /: use base64url.",
     );
   }
   // A page can set no header; the server takes the token from here and selects `bearer`, or another.

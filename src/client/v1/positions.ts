@@ -1,4 +1,4 @@
-import { type JoinedFrame, type Link, MAX_RESUMED_ROOMS } from "../../protocol/roomcast-v1.ts";
+import { type Link, MAX_RESUMED_ROOMS } from "../../protocol/roomcast-v1.ts";
 import type { Step } from "../messages/receive-queue.ts";
 
 /** How many ids of a room are remembered, to recognise what comes again. */
@@ -17,6 +17,14 @@ interface Place {
   readonly recent: Set<string>;
 }
 
+/** What the server says of a room when the client is in it. */
+export interface Joined {
+  readonly room: string;
+  /** Null, or nothing of the kind: nothing was asked. */
+  readonly recovered: unknown;
+  readonly position?: string | null | undefined;
+}
+
 /** What a new connection asks for, in one frame: rooms, and the position in each, if there is one. */
 export type ResumedRooms = Readonly<Record<string, string | null>>;
 
@@ -29,21 +37,19 @@ export class Positions {
   readonly #places: Map<string, Place> = new Map();
   /** Rooms that the client wants to have left: until the server says so too, what comes of them counts for nothing. */
   readonly #leaving: Set<string> = new Set();
-  /** Rooms whose positions from before were none. */
-  readonly #wrong: Set<string> = new Set();
   #order = 0;
 
-  /** @throws TypeError if these are no positions by room. A single one that is none is a gap of its room. */
+  /**
+   * What each position is worth, the server says: one that is none is a gap of its room.
+   *
+   * @throws TypeError if these are no positions by room.
+   */
   constructor(from: unknown) {
     if (typeof from !== "object" || from === null || Array.isArray(from)) {
-      throw new TypeError(
-        "resumeFrom must be an object of positions by room, as `positions` gave it.",
-      );
+      throw new TypeError("resumeFrom must be an object of positions by room, as in `positions`.");
     }
     for (const [room, position] of Object.entries(from)) {
-      const isPosition = typeof position === "string" && position !== "";
-      if (!isPosition) this.#wrong.add(room);
-      this.#placeOf(room, isPosition ? position : null);
+      this.#placeOf(room, typeof position === "string" ? position : "none");
     }
   }
 
@@ -67,13 +73,6 @@ export class Positions {
     do frames.push(Object.fromEntries(entries.splice(0, MAX_RESUMED_ROOMS)));
     while (entries.length > 0);
     return frames;
-  }
-
-  /** Rooms whose positions were none, and were dropped; asked for once. */
-  takeWrong(): readonly string[] {
-    const wrong = [...this.#wrong];
-    this.#wrong.clear();
-    return wrong;
   }
 
   /** A message came. "gap": the one before it did not. */
@@ -104,7 +103,7 @@ export class Positions {
   }
 
   /** "gap": messages before this were lost. Undefined: there was nothing to lose. */
-  joined({ room, recovered, position }: JoinedFrame): "recovered" | "gap" | undefined {
+  joined({ room, recovered, position = null }: Joined): "recovered" | "gap" | undefined {
     if (this.#leaving.has(room)) return undefined;
     const place = this.#placeOf(room);
     if (recovered) return "recovered";
@@ -124,7 +123,7 @@ export class Positions {
   /** The position is none for the server. False: there is none. */
   drop(room: string): boolean {
     const place = this.#places.get(room);
-    if (!place?.received) return false;
+    if (!place || place.received === null) return false;
     place.received = null;
     place.taken = null;
     return true;

@@ -5,18 +5,19 @@ import type { Emitter } from "../events.ts";
 import type { ReceiveQueue, Step } from "../messages/receive-queue.ts";
 import type { SendQueue } from "../messages/send-queue.ts";
 import type { ReceivedMessage } from "../options.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 import { type IncomingFrame, parseFrame } from "./frames.ts";
 import type { Positions } from "./positions.ts";
 
 /** What the frames of a server are about. */
 export interface FrameTargets {
+  readonly runtime: Runtime;
   readonly events: Emitter;
   readonly receiveQueue: ReceiveQueue;
   readonly sendQueue: SendQueue;
   readonly positions: Positions;
   readonly heartbeat: Heartbeat;
   readonly policy: ReconnectPolicy;
-  readonly now: () => number;
   /** A fresh token is wanted. Never rejects. */
   readonly refresh: () => void;
 }
@@ -33,22 +34,24 @@ export function takeFrame(received: ReceivedMessage, to: FrameTargets): void {
   }
   switch (frame?.type) {
     case "message": {
-      const { message, room, link } = frame;
+      const { room, id, prev, skip, bytes, data } = frame;
       // As if it had not come: another connection gets it.
       if (receiveQueue.isClosed) break;
       let step: Step | undefined;
-      if (room !== undefined && link) {
-        const place = positions.received(room, link);
+      if (room && id && prev) {
+        const place = positions.received(room, { id, prev });
         if (place === "duplicate") break;
         if (place === "gap") events.emit("gap", { room });
-        step = positions.step(room, link.id);
+        step = positions.step(room, id);
       }
-      if (message !== null) receiveQueue.push({ message, info: { room, id: link?.id }, step });
+      const message = bytes ?? data;
+      if (!skip && message !== undefined) receiveQueue.push({ message, info: { room, id }, step });
       else if (step) receiveQueue.skip(step);
       break;
     }
     case "replay": {
-      const { message, id } = frame;
+      const { message_id: id, bytes, data } = frame;
+      const message = bytes ?? (typeof data === "string" ? data : JSON.stringify(data));
       receiveQueue.push({ message, info: { id, replay: true }, step: undefined });
       break;
     }
@@ -56,7 +59,7 @@ export function takeFrame(received: ReceivedMessage, to: FrameTargets): void {
       const { room, position } = frame;
       const outcome = positions.joined(frame);
       // In the order of the messages: those that came before it have still to be taken.
-      if (outcome !== "recovered" && position !== null) {
+      if (outcome !== "recovered" && position) {
         receiveQueue.skip(positions.step(room, position));
       }
       if (outcome) events.emit(outcome, { room });
@@ -74,19 +77,17 @@ export function takeFrame(received: ReceivedMessage, to: FrameTargets): void {
       break;
     case "error": {
       const { code, message, id, room } = frame;
-      const about = room === undefined ? message : `${message} (${room})`;
+      const about = room ? `${message} (${room})` : message;
       const error = new WebSocketError(about, { code });
-      if (id === undefined || !sendQueue.reject(id, error)) events.fail(error);
-      if (code === "bad_position" && room !== undefined && positions.drop(room)) {
-        events.emit("gap", { room });
-      }
+      if (!sendQueue.reject(id, error)) events.fail(error);
+      if (room && code === "bad_position" && positions.drop(room)) events.emit("gap", { room });
       break;
     }
     case "pong":
       to.heartbeat.ponged(frame.t);
       break;
     case "goodbye":
-      to.policy.goodbye(frame, to.now());
+      to.policy.goodbye(frame, to.runtime.now());
       break;
     case "refresh":
       to.refresh();
