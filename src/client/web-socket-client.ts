@@ -115,7 +115,7 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
       },
       received: (message) => {
         if (this.#socket?.protocol === SUBPROTOCOL) takeFrame(message, parts);
-        else receiveQueue.push({ message, info: {}, step: undefined });
+        else receiveQueue.push(message, {});
       },
       lost: () => {
         this.#socket = undefined;
@@ -270,7 +270,7 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
     options.signal?.throwIfAborted();
     const taking = this.#receiveQueue.take();
     const { message, step } = await until(this.#runtime, options, taking.message, taking.cancel);
-    if (step) this.#positions.took(step);
+    this.#positions.took(step);
     return message;
   }
 

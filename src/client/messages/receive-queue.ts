@@ -16,18 +16,23 @@ export interface Step {
   readonly order: number;
 }
 
-/** A message for the application. */
-export interface Received {
-  readonly message: ReceivedMessage;
+/** Something that came, in its place in the order. */
+interface Entry {
+  /** Null: nothing for the application, which only has to be past its step. */
+  readonly message: ReceivedMessage | null;
   readonly info: MessageInfo;
   /** Where the application is after it; undefined: it has no place. */
   readonly step: Step | undefined;
+  /** In bytes of memory. */
+  readonly size: number;
+  /** Listeners got it, and need not get it again. */
+  told: boolean;
 }
 
-/** What waits: messages, and steps over what is nothing for the application. */
-type Entry =
-  | { readonly received: Received; readonly size: number; told: boolean }
-  | { readonly received: null; readonly step: Step };
+/** A message for the application. */
+export interface Received extends Entry {
+  readonly message: ReceivedMessage;
+}
 
 /** Somebody waits for a message. */
 export interface Taking {
@@ -60,8 +65,8 @@ export interface ReceiveLimits {
 export interface ReceiveOwner {
   /** Holds up the sender, or lets it go on. False: that cannot be done here. */
   hold(held: boolean): boolean;
-  /** The application is past this. */
-  taken(step: Step): void;
+  /** The application is past this, if it is anywhere. */
+  taken(step: Step | undefined): void;
   /** Too much is unread, and that is to be the end. */
   overflowed(error: ConnectionClosedError): void;
 }
@@ -78,8 +83,6 @@ export class ReceiveQueue {
   readonly #events: Emitter;
   readonly #owner: ReceiveOwner;
   readonly #entries: Ring<Entry> = new Ring();
-  /** Of the messages in it. */
-  #count = 0;
   #bytes = 0;
   #reader: Reader | undefined;
   #loops = 0;
@@ -111,34 +114,28 @@ export class ReceiveQueue {
     return this.#overflow !== undefined && this.#limits.whenUnread === "close";
   }
 
-  /** A message came. One that is too large is told as an error, and skipped. */
-  push(received: Received): void {
-    const { message, step } = received;
+  /**
+   * Something came: a message, or null for what is none for the application. A message that is too large is told as
+   * an error, and skipped.
+   */
+  push(message: ReceivedMessage | null, info: MessageInfo, step?: Step): void {
+    if (this.isClosed) return;
+    const size = message === null ? 0 : message.length;
     const { maxMessageSize } = this.#limits;
     // A UTF-16 unit is at most three bytes, so most messages need no measuring.
-    const size = message.length * 3 > maxMessageSize ? byteLength(message) : 0;
-    if (size > maxMessageSize) {
-      this.#events.fail(new MessageTooLargeError(size, maxMessageSize));
-      if (step) this.skip(step);
-    } else if (!this.isClosed) {
-      this.#arrive({ received, size: memoryOf(message), told: false });
-    }
-  }
-
-  /** Something came that is nothing for the application, which only has to be past it. */
-  skip(step: Step): void {
-    this.#entries.push({ received: null, step });
-    this.#serve();
+    const bytes = size * 3 > maxMessageSize ? byteLength(message ?? "") : 0;
+    const isTooLarge = bytes > maxMessageSize;
+    if (isTooLarge) this.#events.fail(new MessageTooLargeError(bytes, maxMessageSize));
+    const taken = isTooLarge ? null : message;
+    this.#arrive({ message: taken, info, step, size: ENTRY_BYTES + 2 * size, told: false });
   }
 
   /** There is a listener now: it gets what was kept, unless somebody is reading. */
   listened(): void {
     this.#listening = true;
-    if (this.#isRead()) return;
-    for (let left = this.#entries.length; left > 0 && !this.#isRead(); left--) {
+    for (let left = this.#entries.length; left > 0 && !this.#isRead; left--) {
       const entry = this.#take();
-      if (entry?.received === null) this.#owner.taken(entry.step);
-      else if (entry) this.#arrive(entry);
+      if (entry) this.#arrive(entry);
     }
     this.#serve();
   }
@@ -190,7 +187,7 @@ export class ReceiveQueue {
         try {
           yield message;
         } finally {
-          if (step) this.#owner.taken(step);
+          this.#owner.taken(step);
         }
       }
     } catch (error) {
@@ -217,60 +214,56 @@ export class ReceiveQueue {
   /** Looks whether the sender has to be held up. */
   #review(): void {
     const { maxQueueSize, maxUnreadBytes } = this.#limits;
-    const isMuch = this.#count >= maxQueueSize && this.#beyond === 0;
+    const isMuch = this.#entries.length >= maxQueueSize && this.#beyond === 0;
     // Where nobody reads but somebody listens, nothing more is queued.
-    const isQueued = !this.#listening || this.#isRead();
+    const isQueued = !this.#listening || this.#isRead;
     const isFull = isQueued && (isMuch || this.#bytes >= maxUnreadBytes);
     if (isFull === this.#held) return;
     this.#held = isFull;
     this.#owner.hold(isFull);
   }
 
-  #isRead(): boolean {
+  get #isRead(): boolean {
     return this.#reader !== undefined || this.#loops > 0;
   }
 
-  #arrive(entry: Extract<Entry, { size: number }>): void {
-    const { message, info, step } = entry.received;
+  #arrive(entry: Entry): void {
+    const { message, info, step } = entry;
     // Whoever begins to read in a listener wants what comes next.
-    const wasRead = this.#isRead();
-    entry.told ||= this.#events.emit("message", message, info);
-    this.#listening = entry.told;
+    const wasRead = this.#isRead;
+    if (message !== null) {
+      entry.told ||= this.#events.emit("message", message, info);
+      this.#listening = entry.told;
+    }
     if (entry.told && !wasRead) {
-      if (step) this.#owner.taken(step);
+      this.#owner.taken(step);
       return;
     }
     this.#entries.push(entry);
-    this.#count++;
     this.#bytes += entry.size;
     this.#serve();
-    if (this.#bytes > this.#limits.maxUnreadBytes && !this.#owner.hold(this.#held)) {
-      this.#tooMuch();
-    }
+    const isTooMuch = this.#bytes > this.#limits.maxUnreadBytes;
+    if (isTooMuch && !this.#owner.hold(this.#held)) this.#overflowed();
   }
 
   #take(): Entry | undefined {
     const entry = this.#entries.take();
-    if (entry?.received) {
-      this.#count--;
-      this.#bytes -= entry.size;
-    }
-    if (this.#count === 0) this.#overflow = undefined;
+    this.#bytes -= entry?.size ?? 0;
+    if (this.#bytes === 0) this.#overflow = undefined;
     return entry;
   }
 
   #serve(): void {
     for (;;) {
       const next = this.#entries.peek();
+      const reader = this.#reader;
       // Not past anything as long as a loop works on the message before it.
-      if (next?.received === null && (this.#reader || this.#loops === 0)) {
-        this.#take();
-        this.#owner.taken(next.step);
-      } else if (next?.received && this.#reader) {
-        this.#take();
-        this.#reader.resolve(next.received);
+      if (!next || !(reader || (next.message === null && this.#loops === 0))) break;
+      this.#take();
+      if (isMessage(next)) {
         this.#reader = undefined;
-      } else break;
+        reader?.resolve(next);
+      } else this.#owner.taken(next.step);
     }
     if (this.#ended && this.#entries.length === 0) {
       this.#reader?.reject(this.#ended);
@@ -279,29 +272,27 @@ export class ReceiveQueue {
     this.#review();
   }
 
-  #tooMuch(): void {
+  #overflowed(): void {
     const { maxUnreadBytes, whenUnread } = this.#limits;
     const isNew = !this.#overflow;
     const rooms = this.#overflow ?? new Set();
     this.#overflow = rooms;
-    const unread = this.#count;
-    if (whenUnread === "latest") {
-      // The last one stays, however large it is.
-      while (this.#bytes > maxUnreadBytes && this.#count > 1) {
-        const room = this.#take()?.received?.step?.room;
-        if (room === undefined || rooms.has(room)) continue;
-        rooms.add(room);
-        this.#events.emit("gap", { room });
-      }
+    const unread = this.#entries.length;
+    // The last one stays, however large it is.
+    while (whenUnread === "latest" && this.#bytes > maxUnreadBytes && this.#entries.length > 1) {
+      const room = this.#take()?.step?.room;
+      if (room === undefined || rooms.has(room)) continue;
+      rooms.add(room);
+      this.#events.emit("gap", { room });
     }
     if (!isNew) return;
     this.#events.emit("overflow", { unread });
-    if (whenUnread === "close") {
+    if (this.isClosed) {
       this.#owner.overflowed(new ConnectionClosedError(4413, "too many messages are unread"));
     }
   }
 }
 
-function memoryOf(message: ReceivedMessage): number {
-  return ENTRY_BYTES + (typeof message === "string" ? 2 * message.length : message.byteLength);
+function isMessage(entry: Entry): entry is Received {
+  return entry.message !== null;
 }

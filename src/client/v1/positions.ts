@@ -95,11 +95,11 @@ export class Positions {
   }
 
   /** The application is past this; what came before it does not take it back. */
-  took({ room, id, order }: Step): void {
-    const place = this.#places.get(room);
-    if (!place || order <= place.order) return;
-    place.taken = id;
-    place.order = order;
+  took(step: Step | undefined): void {
+    const place = step && this.#places.get(step.room);
+    if (!place || step.order <= place.order) return;
+    place.taken = step.id;
+    place.order = step.order;
   }
 
   /** "gap": messages before this were lost. Undefined: there was nothing to lose. */

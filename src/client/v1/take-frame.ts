@@ -44,15 +44,13 @@ export function takeFrame(received: ReceivedMessage, to: FrameTargets): void {
         if (place === "gap") events.emit("gap", { room });
         step = positions.step(room, id);
       }
-      const message = bytes ?? data;
-      if (!skip && message !== undefined) receiveQueue.push({ message, info: { room, id }, step });
-      else if (step) receiveQueue.skip(step);
+      receiveQueue.push(skip ? null : (bytes ?? data ?? null), { room, id }, step);
       break;
     }
     case "replay": {
       const { message_id: id, bytes, data } = frame;
       const message = bytes ?? (typeof data === "string" ? data : JSON.stringify(data));
-      receiveQueue.push({ message, info: { id, replay: true }, step: undefined });
+      receiveQueue.push(message, { id, replay: true });
       break;
     }
     case "joined": {
@@ -60,7 +58,7 @@ export function takeFrame(received: ReceivedMessage, to: FrameTargets): void {
       const outcome = positions.joined(frame);
       // In the order of the messages: those that came before it have still to be taken.
       if (outcome !== "recovered" && position) {
-        receiveQueue.skip(positions.step(room, position));
+        receiveQueue.push(null, {}, positions.step(room, position));
       }
       if (outcome) events.emit(outcome, { room });
       break;
