@@ -9,10 +9,12 @@ const PASSING = [429, 500, 502, 503, 504];
 const MAX_RETRY_AFTER_MS = 86_400_000;
 /**
  * How much larger a frame may be than its message: in JSON a control character of one byte takes six, and there is
- * a header. What is larger than its message may be is for the client to skip.
+ * a header. Beyond that, a message that is too large is for the client to skip, as a connection that is ended for it
+ * would bring it again: `ws` only keeps frames from taking all the memory.
  */
 const MAX_GROWTH = 6;
 const MAX_HEADER_BYTES = 65_537;
+const LEAST_PAYLOAD = 16 * 1024 * 1024;
 /** `ws` keeps the limit in 32 bits. */
 const MAX_PAYLOAD = 2 ** 31 - 1;
 
@@ -35,7 +37,8 @@ class NodeSocket implements ClientSocket {
 
   constructor(url: string, options: SocketOptions, events: SocketEvents) {
     const { subprotocols = [], token, maxMessageSize } = options;
-    const maxPayload = Math.min(maxMessageSize * MAX_GROWTH + MAX_HEADER_BYTES, MAX_PAYLOAD);
+    const largest = Math.max(maxMessageSize * MAX_GROWTH + MAX_HEADER_BYTES, LEAST_PAYLOAD);
+    const maxPayload = Math.min(largest, MAX_PAYLOAD);
     const headers = {
       ...options.headers,
       ...(token !== undefined && { Authorization: `Bearer ${token}` }),
