@@ -19,6 +19,9 @@ const RESUME_WAIT_MS = 1500;
 const REFRESH_SHARE = 0.2;
 const REFRESH_MAX_MS = 60_000;
 
+/** For clients that want to choose where only the application does. */
+const NO_CHOICE = "Clients do not choose their rooms here.";
+
 /** The connection a session belongs to. None of these may throw. */
 export interface SessionOwner extends Correspondent, Answerer {
   readonly principal: Principal | null;
@@ -201,7 +204,7 @@ export class Session {
     }
     this.#gate.accept();
     if (!this.#owner.authorizes) {
-      this.#tell("forbidden", "Clients do not choose their rooms here.", room);
+      this.#tell("forbidden", NO_CHOICE, room);
     } else if (type === "join") {
       this.#admit([room]);
     } else {
@@ -228,7 +231,9 @@ export class Session {
     const isIn = this.#isReady && (room === EVERYONE || this.#owner.rooms.has(room));
     if (room !== EVERYONE && !isName(room)) {
       this.#tell("bad_room", "This is not the name of a room.", room);
-    } else if (position === null) {
+    } else if (position === true && !this.#owner.authorizes) {
+      this.#tell("forbidden", NO_CHOICE, room);
+    } else if (position === null || position === true) {
       return true;
     } else if (typeof position !== "string" || parsePosition(position) === null) {
       this.#tell("bad_position", "The position is none.", room);
