@@ -1,8 +1,6 @@
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { behaviours } from "../client/behaviours.ts";
-import { queueBehaviours } from "../client/queue-behaviours.ts";
-import { roomBehaviours } from "../client/room-behaviours.ts";
+import { behaviours, queueBehaviours, roomBehaviours } from "../client/all-behaviours.ts";
 import type { Servers } from "../client/server.ts";
 import { type ClientPage, openClientPage } from "./client-page.ts";
 

@@ -1,8 +1,6 @@
 import { afterAll, beforeAll, test } from "vitest";
 import * as api from "../../src/client.ts";
-import { behaviours } from "./behaviours.ts";
-import { queueBehaviours } from "./queue-behaviours.ts";
-import { roomBehaviours } from "./room-behaviours.ts";
+import { behaviours, queueBehaviours, roomBehaviours } from "./all-behaviours.ts";
 import { type Servers, startServers } from "./server.ts";
 
 let servers: Servers;

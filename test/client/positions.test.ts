@@ -67,8 +67,8 @@ test("all rooms are resumed, at most 100 in a frame, and a room may have any nam
   const positions = new Positions(rooms);
   const frames = positions.resume(["wanted", "r1"]);
   expect(frames.map((frame) => Object.keys(frame).length)).toEqual([100, 100, 51]);
-  const resumed = new Map(frames.flatMap((frame) => Object.entries(frame)));
-  expect(resumed).toEqual(new Map([...Object.entries(rooms), ["wanted", null]]));
+  const resumed = new Map<string, unknown>(frames.flatMap((frame) => Object.entries(frame)));
+  expect(resumed).toEqual(new Map<string, unknown>([...Object.entries(rooms), ["wanted", true]]));
 });
 
 test("a room without a log is asked for again, without a position", () => {

@@ -172,6 +172,33 @@ export const roomBehaviours: Readonly<Record<string, (place: Place) => Promise<v
     equal((await rejection((async () => socket.join(""))())) instanceof TypeError, true);
   },
 
+  async "where only the server chooses rooms its rooms come back, and others are told to be forbidden"(
+    place,
+  ) {
+    const { api, url } = place;
+    const socket = new api.WebSocketClient(`${url}/fixed?user=${newName()}`, {
+      config: QUICK,
+      subprotocols: V1,
+    });
+    const errors: string[] = [];
+    socket.on("error", (error) => errors.push(error.message.replace(/.*\(|\)/g, "")));
+    const got = collect(socket);
+    const room = `plain:${newName()}`;
+    socket.join(room);
+    await socket.connect();
+    equal(await socket.request({ sum: [1] }), 1);
+    equal(errors, [room]);
+    await away(place, socket, () => {});
+    equal(await socket.request({ sum: [1] }), 1);
+    equal(errors, [room, room]);
+    socket.join(`${room}2`);
+    equal(await socket.request({ sum: [1] }), 1);
+    equal(errors, [room, room, `${room}2`]);
+    await place.publish("plain:fixed", "for all");
+    await got.until("for all");
+    await socket.close();
+  },
+
   async "positions that are damaged cost a gap each, and nothing else"(place) {
     const room = `chat:${newName()}`;
     await place.publish(room, "1");

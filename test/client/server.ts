@@ -73,6 +73,11 @@ export async function startServers(
       { message: answer },
     );
   }
+  // Where clients do not choose their rooms.
+  manager.router.protected("/v1/fixed", {
+    open: (connection) => connection.join("plain:fixed"),
+    message: answer,
+  });
   manager.manager.on("error", () => {});
   manager.server.on("request", (request, response) => {
     const file = serve(request.url ?? "/");

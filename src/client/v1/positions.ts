@@ -25,8 +25,8 @@ export interface Joined {
   readonly position?: string | null | undefined;
 }
 
-/** What a new connection asks for, in one frame: rooms, and the position in each, if there is one. */
-export type ResumedRooms = Readonly<Record<string, string | null>>;
+/** What a new connection asks for, in one frame: the position in each room, null without one; true: to be in it. */
+export type ResumedRooms = Readonly<Record<string, string | null | true>>;
 
 /**
  * Which rooms a client is in, and where it stands in each durable one (docs/PROTOCOL.md, sections 6 and 7). What has
@@ -65,8 +65,8 @@ export class Positions {
   /** What a new connection asks for, by frames: the rooms there were, and these. At least one frame. */
   resume(wanted: Iterable<string>): readonly ResumedRooms[] {
     this.#leaving.clear();
-    const rooms = new Map<string, string | null>();
-    for (const room of wanted) rooms.set(room, null);
+    const rooms = new Map<string, string | null | true>();
+    for (const room of wanted) rooms.set(room, true);
     for (const [room, { received }] of this.#places) rooms.set(room, received);
     const entries = [...rooms];
     const frames: ResumedRooms[] = [];
