@@ -20,9 +20,14 @@ export class Rooms {
     return count === undefined;
   }
 
-  /** One less wants to be in it, if there was one. */
-  leave(room: string): void {
-    this.#counts.set(room, Math.max((this.#counts.get(room) ?? 0) - 1, 0));
+  /**
+   * One less wants to be in it; `isIn`: the client is in it, though nobody may have asked. Whether that was the last,
+   * so that it is to be dropped unless somebody comes.
+   */
+  leave(room: string, isIn: boolean): boolean {
+    const count = this.#counts.get(room) ?? (isIn ? 1 : 0);
+    if (count > 0) this.#counts.set(room, count - 1);
+    return count === 1;
   }
 
   /** Drops a room that nobody wants. False: somebody does, or it was dropped. */

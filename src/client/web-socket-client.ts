@@ -199,7 +199,7 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
 
   /** Does not want to be in a room any more. Once nobody here does, the server is told, also after a reconnect. */
   leave(room: string): void {
-    this.#rooms.leave(room);
+    if (!this.#rooms.leave(room, this.#positions.has(room))) return;
     // A component that is made anew leaves and joins at once, which is nothing to tell anybody.
     queueMicrotask(() => {
       if (!this.#rooms.drop(room)) return;

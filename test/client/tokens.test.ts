@@ -86,3 +86,16 @@ test.each([5, {}, []])("a token that is %j is an error that does not show it", a
   expect(error).toBeInstanceOf(ConnectionFailedError);
   expect((error as Error).message).toBe("token must be text, or null.");
 });
+
+test.each([
+  ["a token", { token: "sec\nret" }],
+  ["a header", { headers: { "X-Key": "sec\nret" } }],
+  ["a subprotocol", { subprotocols: ["sec ret"] }],
+])("%s that cannot be sent is a failed connection, and not shown", async (_what, options) => {
+  const client = new WebSocketClient("ws://127.0.0.1:1", options);
+  const error = await client.connect().catch((error: unknown) => error);
+  expect(error).toBeInstanceOf(ConnectionFailedError);
+  const { message, cause } = error as Error;
+  expect(`${message} ${cause}`).not.toContain("sec\nret");
+  expect(client.state).toBe("closed");
+});

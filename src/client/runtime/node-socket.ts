@@ -18,13 +18,21 @@ const LEAST_PAYLOAD = 16 * 1024 * 1024;
 /** `ws` keeps the limit in 32 bits. */
 const MAX_PAYLOAD = 2 ** 31 - 1;
 
-/** Opens a WebSocket by `ws`. */
+/**
+ * Opens a WebSocket by `ws`.
+ *
+ * @throws ConnectionFailedError if a subprotocol or a header, which may hold the token, cannot be sent.
+ */
 export function openNodeSocket(
   url: string,
   options: SocketOptions,
   events: SocketEvents,
 ): ClientSocket {
-  return new NodeSocket(url, options, events);
+  try {
+    return new NodeSocket(url, options, events);
+  } catch (cause) {
+    throw new ConnectionFailedError(`The connection could not be made: ${cause}`, { cause });
+  }
 }
 
 class NodeSocket implements ClientSocket {

@@ -75,6 +75,11 @@ export class Positions {
     return frames;
   }
 
+  /** Whether the client is in the room, or was when it was last connected. */
+  has(room: string): boolean {
+    return this.#places.has(room);
+  }
+
   /** A message came. "gap": the one before it did not. */
   received(room: string, { id, prev }: Link): "next" | "duplicate" | "gap" {
     if (this.#leaving.has(room)) return "next";
