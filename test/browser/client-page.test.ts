@@ -52,6 +52,27 @@ test("in Chromium: a page that nobody sees comes back with the network too", asy
   await hide(false);
 });
 
+test("in Chromium: a connection that died unseen is left soon after the page is seen, not a ping timeout later", async () => {
+  await page.evaluate(async (url) => {
+    const { WebSocketClient } = (window as unknown as PageWindow).api;
+    const client = new WebSocketClient(`${url}?user=died`, {
+      // An hour each: by itself it would never notice.
+      config: { pingIntervalMs: 3_600_000, pingTimeoutMs: 3_600_000, reconnectEnabled: false },
+      subprotocols: ["roomcast.v1"],
+    });
+    const died = new Promise((resolve) => client.on("close", ({ code }) => resolve(code)));
+    await client.connect();
+    while (client.latency === null) await new Promise((resolve) => setTimeout(resolve, 10));
+    Object.assign(window, { died });
+  }, servers.url);
+  await servers.network("blackHole");
+  await hide(true);
+  await hide(false);
+  const died = await page.evaluate(() => (window as unknown as { died: Promise<number> }).died);
+  expect(died).toBe(1006);
+  await servers.network("restore");
+});
+
 test("in Chromium: a handshake that hangs is begun anew when there is another network", async () => {
   const mute = await startBadServer(() => {});
   onDispose(mute.dispose);
