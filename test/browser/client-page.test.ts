@@ -109,6 +109,49 @@ test.each(["c2VjcmV0/+==", "se cret", "sécret"])(
   },
 );
 
+test("in Chromium: a token goes out on the connection it was fetched for, and one that is none on none", async () => {
+  const auths: string[] = [];
+  const server = await startSocketServer((socket, number) => {
+    socket.on("message", (data) => {
+      const { type, token, id } = JSON.parse(String(data));
+      if (type === "auth") auths.push(`${number} ${token}`);
+      if (id !== undefined) socket.send(JSON.stringify({ type: "ack", id }));
+      if (type !== "resume") return;
+      socket.send('{"type":"refresh","in_ms":1000}');
+      if (number === 1) socket.close(4000);
+    });
+  });
+  onDispose(server.dispose);
+  const calls = await page.evaluate(async (url) => {
+    const { WebSocketClient } = (window as unknown as PageWindow).api;
+    let late = (_token: string): void => {};
+    let calls = 0;
+    const tokens = [
+      () => "first",
+      () => new Promise<string>((resolve) => Object.assign(window, { late: resolve })),
+      () => "second",
+      () => null,
+    ];
+    const client = new WebSocketClient(url, {
+      subprotocols: ["roomcast.v1"],
+      config: { reconnectBackoffBaseMs: 0 },
+      token: () => tokens[calls++]?.() ?? null,
+    });
+    const reopened = new Promise<void>((resolve) => {
+      client.on("open", ({ reconnected }) => reconnected && resolve());
+    });
+    await client.connect();
+    await reopened;
+    late = (window as unknown as { late: typeof late }).late;
+    late("late");
+    while (calls < 4) await new Promise((resolve) => setTimeout(resolve, 10));
+    await client.request("shows that whatever was sent has come");
+    await client.close();
+    return calls;
+  }, server.url);
+  expect([calls, auths]).toEqual([4, []]);
+});
+
 test("in Chromium: a subprotocol that is none is refused without showing the token", async () => {
   const said = await page.evaluate(async (url) => {
     const { WebSocketClient } = (window as unknown as PageWindow).api;

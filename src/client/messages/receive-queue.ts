@@ -126,8 +126,9 @@ export class ReceiveQueue {
     const bytes = size * 3 > maxMessageSize ? byteLength(message ?? "") : 0;
     const isTooLarge = bytes > maxMessageSize;
     if (isTooLarge) this.#events.fail(new MessageTooLargeError(bytes, maxMessageSize));
-    const taken = isTooLarge ? null : message;
-    this.#arrive({ message: taken, info, step, size: ENTRY_BYTES + 2 * size, told: false });
+    const kept = isTooLarge ? null : message;
+    const resident = ENTRY_BYTES + (kept === null ? 0 : 2 * size);
+    this.#arrive({ message: kept, info, step, size: resident, told: false });
   }
 
   /** There is a listener now: it gets what was kept, unless somebody is reading. */
@@ -150,6 +151,8 @@ export class ReceiveQueue {
   /** More may come again, after what is left of before. */
   begin(): void {
     this.#ended = undefined;
+    // If there is still too much of before, it is told again.
+    this.#overflow = undefined;
   }
 
   /**
@@ -242,7 +245,7 @@ export class ReceiveQueue {
     this.#entries.push(entry);
     this.#bytes += entry.size;
     this.#serve();
-    const isTooMuch = this.#bytes > this.#limits.maxUnreadBytes;
+    const isTooMuch = message !== null && this.#bytes > this.#limits.maxUnreadBytes;
     if (isTooMuch && !this.#owner.hold(this.#held)) this.#overflowed();
   }
 
@@ -278,7 +281,7 @@ export class ReceiveQueue {
     const rooms = this.#overflow ?? new Set();
     this.#overflow = rooms;
     const unread = this.#entries.length;
-    // The last one stays, however large it is.
+    // The one that has just come stays, however large it is.
     while (whenUnread === "latest" && this.#bytes > maxUnreadBytes && this.#entries.length > 1) {
       const room = this.#take()?.step?.room;
       if (room === undefined || rooms.has(room)) continue;
