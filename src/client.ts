@@ -1,8 +1,12 @@
+export type { ClientState } from "./client/connection/phase.ts";
 export type { ClientEvents, CloseEvent, MessageInfo, ReconnectingEvent } from "./client/events.ts";
 export { connect, WebSocketClient } from "./client/node.ts";
-export type { WaitOptions, WebSocketClientOptions } from "./client/options.ts";
-export type { ClientState } from "./client/persistent-connection.ts";
-export type { ReceivedMessage } from "./client/runtime.ts";
+export type {
+  ReceivedMessage,
+  Token,
+  WaitOptions,
+  WebSocketClientOptions,
+} from "./client/options.ts";
 export type { BaseClient } from "./client/web-socket-client.ts";
 export type { ClientConfig } from "./protocol/client-config.ts";
 export {

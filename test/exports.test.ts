@@ -162,6 +162,7 @@ const EXPORTS: Record<string, string[]> = {
     "type ReconnectingEvent",
     "type SchemaOutput",
     "type StandardSchema",
+    "type Token",
     "type WaitOptions",
     "type WebSocketClientOptions",
     "type WebSocketErrorOptions",

@@ -27,22 +27,13 @@ const router = new WebSocketRouter(manager, {
 });
 
 const room = z.enum(ROOMS);
-const schema = z.discriminatedUnion("type", [
-  z.object({ type: z.literal("join"), room }),
-  z.object({ type: z.literal("leave"), room }),
-  z.object({ type: z.literal("say"), room, text: z.string().max(1000) }),
-]);
+const schema = z.object({ type: z.literal("say"), room, text: z.string().max(1000) });
 router.protected(
   "/chat",
   { schema, authorize: (_connection, name) => room.safeParse(name).success },
   {
-    message: async (connection, message) => {
-      if (message.type === "join") await connection.join(message.room);
-      else if (message.type === "leave") await connection.leave(message.room);
-      else {
-        const said = { from: connection.userId, text: message.text };
-        await manager.broadcastToRoom(message.room, said);
-      }
+    message: async (connection, { room, text }) => {
+      await manager.broadcastToRoom(room, { from: connection.userId, text });
     },
   },
 );

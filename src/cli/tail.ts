@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { WebSocketClient } from "../client/node.ts";
 import { ConfigurationError, WebSocketError } from "../protocol/errors.ts";
 import { BEGINNING, SUBPROTOCOL } from "../protocol/roomcast-v1.ts";
@@ -52,17 +53,32 @@ export async function tail(args: readonly string[]): Promise<void> {
   });
   client.on("gap", ({ room }) => say(`Messages of ${room} are missing here.`));
   client.on("error", (error) => say(error.message));
-  const stop = (): void => void client.close();
+  const stopped = new AbortController();
+  const stop = (): void => {
+    stopped.abort();
+    void client.close();
+  };
   process.once("SIGINT", stop).once("SIGTERM", stop);
+  let fault: Error | undefined;
+  const broken = (error: NodeJS.ErrnoException): void => {
+    // Nobody reads any more, such as `head` that has had enough: that is no fault.
+    if (error.code !== "EPIPE") fault = error;
+    stop();
+  };
+  process.stdout.on("error", broken);
+  process.stderr.on("error", broken);
   try {
     await client.connect();
     for await (const message of client) {
+      if (stopped.signal.aborted) break;
       const line =
         typeof message === "string"
           ? message
           : `<${message.length} bytes> ${Buffer.from(message).toString("base64")}`;
-      process.stdout.write(`${line}\n`);
+      // Who reads slowly holds up the loop, and by it the server.
+      if (!process.stdout.write(`${line}\n`)) await drained(stopped.signal);
     }
+    if (fault !== undefined) throw new ConfigurationError(fault.message, { cause: fault });
     say("Closed.");
   } catch (error) {
     if (!(error instanceof WebSocketError)) throw error;
@@ -70,4 +86,10 @@ export async function tail(args: readonly string[]): Promise<void> {
   } finally {
     process.off("SIGINT", stop).off("SIGTERM", stop);
   }
+}
+
+/** Resolves when stdout takes more, or nobody wants it to. */
+async function drained(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await once(process.stdout, "drain", { signal }).catch(() => {});
 }

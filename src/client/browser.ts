@@ -1,6 +1,6 @@
-import { browserRuntime } from "./browser-runtime.ts";
 import { connections } from "./connections.ts";
 import type { WebSocketClientOptions } from "./options.ts";
+import { browserRuntime } from "./runtime/browser-runtime.ts";
 import { BaseClient } from "./web-socket-client.ts";
 
 /** A client of any WebSocket server that stays connected; see `docs/client.md`. */

@@ -1,7 +1,7 @@
 import { AuthenticationError } from "../protocol/errors.ts";
+import type { Succession } from "./connection/persistent-connection.ts";
 import type { WebSocketClientOptions } from "./options.ts";
-import type { Succession } from "./persistent-connection.ts";
-import type { Runtime } from "./runtime.ts";
+import type { Runtime } from "./runtime/runtime.ts";
 import { BaseClient } from "./web-socket-client.ts";
 
 /** One connection after another, each when the last is lost and as the reconnection has it. */

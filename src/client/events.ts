@@ -1,4 +1,4 @@
-import type { ReceivedMessage } from "./runtime.ts";
+import type { ReceivedMessage } from "./options.ts";
 
 /** What a client tells, and with what. */
 export interface ClientEvents {
@@ -12,6 +12,8 @@ export interface ClientEvents {
   readonly recovered: readonly [event: { readonly room: string }];
   /** Messages of a room were lost to this client, and its state has to be loaded anew. With `roomcast.v1`. */
   readonly gap: readonly [event: { readonly room: string }];
+  /** More came than was taken, by `maxUnreadBytes`: from here on, until all is taken, `whenUnread` has its way. */
+  readonly overflow: readonly [event: { readonly unread: number }];
   /** Something failed that nobody waits for. */
   readonly error: readonly [error: Error];
 }
@@ -43,42 +45,50 @@ export interface CloseEvent {
   readonly reason: string;
 }
 
-type Listener<Name extends keyof ClientEvents> = (...args: ClientEvents[Name]) => unknown;
+type Name = keyof ClientEvents;
+export type Listener<E extends Name> = (...args: ClientEvents[E]) => unknown;
 
-/** The listeners of a client. One that throws, or whose promise rejects, harms nobody: `error` tells. */
-export interface Emitter {
-  /** Adds a listener; returns the function that takes it away again. */
-  on<Name extends keyof ClientEvents>(event: Name, listener: Listener<Name>): () => void;
-  /** False if nobody listens. */
-  emit<Name extends keyof ClientEvents>(event: Name, ...args: ClientEvents[Name]): boolean;
-  /** Something failed that nobody waits for. */
-  fail(error: unknown): void;
+interface Registration {
+  readonly event: Name;
+  readonly listener: Listener<never>;
 }
 
-export function createEmitter(): Emitter {
-  const listeners: Set<{ event: keyof ClientEvents; listener: Listener<never> }> = new Set();
-  const emitter: Emitter = {
-    on: (event, listener) => {
-      if (typeof listener !== "function") {
-        throw new TypeError(`listener must be a function.`);
-      }
-      const added = { event, listener };
-      listeners.add(added);
-      return () => void listeners.delete(added);
-    },
-    emit: (event, ...args) => {
-      const called = [...listeners].filter((each) => each.event === event);
-      for (const { listener } of called) {
-        new Promise((resolve) => resolve(listener(...(args as never)))).catch((error) => {
-          // A listener of `error` that fails has nobody to tell.
-          if (event !== "error") emitter.fail(error);
-        });
-      }
-      return called.length > 0;
-    },
-    fail: (error) => {
-      emitter.emit("error", error instanceof Error ? error : new Error(String(error)));
-    },
-  };
-  return emitter;
+/** The listeners of a client. One that throws, or whose promise rejects, harms nobody: `error` tells. */
+export class Emitter {
+  readonly #registrations: Set<Registration> = new Set();
+
+  /** Adds a listener; returns the function that takes it away again. */
+  on<E extends Name>(event: E, listener: Listener<E>): () => void {
+    if (typeof listener !== "function") throw new TypeError("listener must be a function.");
+    const registration: Registration = { event, listener };
+    this.#registrations.add(registration);
+    return () => void this.#registrations.delete(registration);
+  }
+
+  /** False if nobody listens. */
+  emit<E extends Name>(event: E, ...args: ClientEvents[E]): boolean {
+    return this.emitWhile(() => true, event, ...args);
+  }
+
+  /** As `emit`, but ends with the listener that makes it untrue. */
+  emitWhile<E extends Name>(isTrue: () => boolean, event: E, ...args: ClientEvents[E]): boolean {
+    const called = [...this.#registrations].filter((each) => each.event === event);
+    for (const registration of called) {
+      // One before it may have taken it away.
+      if (isTrue() && this.#registrations.has(registration)) this.#call(registration, args);
+    }
+    return called.length > 0;
+  }
+
+  /** Something failed that nobody waits for. */
+  fail(error: unknown): void {
+    this.emit("error", error instanceof Error ? error : new Error(String(error)));
+  }
+
+  #call({ event, listener }: Registration, args: readonly unknown[]): void {
+    new Promise((resolve) => resolve(listener(...(args as never)))).catch((error) => {
+      // A listener of `error` that fails has nobody to tell.
+      if (event !== "error") this.fail(error);
+    });
+  }
 }

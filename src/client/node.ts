@@ -1,6 +1,6 @@
 import { connections } from "./connections.ts";
-import { nodeRuntime } from "./node-runtime.ts";
 import type { WebSocketClientOptions } from "./options.ts";
+import { nodeRuntime } from "./runtime/node-runtime.ts";
 import { BaseClient } from "./web-socket-client.ts";
 
 /** A client of any WebSocket server that stays connected; see `docs/client.md`. */

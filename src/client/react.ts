@@ -1,11 +1,15 @@
-import { useEffect, useMemo, useState } from "react";
+import { useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
 // By the package's own name, so that the bundler of the application chooses the build for its runtime.
 import {
   type ClientState,
   ConnectionFailedError,
+  type SchemaOutput,
+  type StandardSchema,
   WebSocketClient,
   type WebSocketClientOptions,
 } from "roomcast/client";
+import { parseMessage } from "./messages/json.ts";
+import { page } from "./runtime/browser-socket.ts";
 
 /** A client, and what a component shows of it. */
 export interface Roomcast {
@@ -21,20 +25,22 @@ export interface Room<T> {
   readonly messages: readonly T[];
   /** How often messages of the room were lost, so that what is shown has to be loaded anew. */
   readonly gaps: number;
+  /** What was wrong with the last message that did not fit the schema, and is not shown; null: all did. */
+  readonly error: Error | null;
 }
 
 /** How a room is entered and read. */
 export interface RoomOptions {
   /** How many messages to keep. Default 100. */
-  readonly limit?: number;
-  /** Asks the server to join, at each connection. Default: as `roomcast serve` wants it. */
-  readonly join?: (client: WebSocketClient, room: string) => unknown;
-  /** Asks the server to leave. Default: as `roomcast serve` wants it. */
-  readonly leave?: (client: WebSocketClient, room: string) => unknown;
+  readonly limit?: number | undefined;
+  /** Whether to ask the server to join, by `client.join`. Default true; false where the server joins by itself. */
+  readonly join?: boolean | undefined;
 }
 
-/** How long to wait before a first attempt is made again, in milliseconds. */
-const FIRST_RETRY_MS = 2000;
+interface Shown<T> extends Room<T> {
+  readonly client: WebSocketClient;
+  readonly room: string;
+}
 
 /** Clients whose component has gone, which may be only for a moment. */
 const leaving: WeakMap<WebSocketClient, ReturnType<typeof setTimeout>> = new WeakMap();
@@ -42,101 +48,164 @@ const leaving: WeakMap<WebSocketClient, ReturnType<typeof setTimeout>> = new Wea
 /**
  * Keeps a client connected while the component is there. One socket, however often effects run: in strict mode the
  * same client stays. Another `url` makes another client; `options` are those of its first render. Where the first
- * attempt fails it is made again, as long as the component is there.
+ * attempt fails it is made again, with the delays of the reconnection, as long as the component is there.
  */
 export function useRoomcast(url: string, options?: WebSocketClientOptions): Roomcast {
   const client = useMemo(() => new WebSocketClient(url, options), [url]);
-  const [shown, setShown] = useState<Omit<Roomcast, "client">>({ state: "idle", error: null });
+  const [failed, setFailed] = useState<{ by: WebSocketClient; error: Error | null }>();
+  const subscribe = useCallback(
+    (changed: () => void) => {
+      const offs = (["open", "reconnecting", "close"] as const).map((event) =>
+        client.on(event, changed),
+      );
+      return () => {
+        for (const off of offs) off();
+      };
+    },
+    [client],
+  );
+  const state = useSyncExternalStore(
+    subscribe,
+    () => client.state,
+    () => "idle" as const,
+  );
   useEffect(() => {
-    let retry: ReturnType<typeof setTimeout> | undefined;
-    let gone = false;
-    const show = (error: Error | null): void => setShown({ state: client.state, error });
-    const open = (): void => {
-      client.connect().catch((error: Error) => {
-        show(error);
-        // Not where the client was closed, nor where the credential was refused.
-        const failed = error instanceof ConnectionFailedError;
-        if (failed && !gone) retry = setTimeout(open, FIRST_RETRY_MS);
-      });
-      show(null);
-    };
-    const offs = [
-      client.on("open", () => show(null)),
-      client.on("reconnecting", () => show(null)),
-      client.on("close", () => setShown(({ error }) => ({ state: client.state, error }))),
-      client.on("error", show),
-    ];
+    const stop = keepConnected(client, (error) => setFailed({ by: client, error }));
     clearTimeout(leaving.get(client));
     leaving.delete(client);
-    open();
     return () => {
-      for (const off of offs) off();
-      clearTimeout(retry);
-      gone = true;
+      stop();
       leaving.set(
         client,
         setTimeout(() => void client.close()),
       );
     };
   }, [client]);
-  return { client, ...shown };
+  const error = failed?.by === client && state !== "open" ? failed.error : null;
+  return { client, state, error };
+}
+
+/** Connects, and tries again where the first attempt fails. `show` is told what is wrong, and when nothing is. */
+function keepConnected(client: WebSocketClient, show: (error: Error | null) => void): () => void {
+  const { reconnectBackoffBaseMs: base, reconnectBackoffMaxMs: max } = client.config;
+  let retry: ReturnType<typeof setTimeout> | undefined;
+  let attempts = 0;
+  let gone = false;
+  const open = (): void => {
+    clearTimeout(retry);
+    client.connect().then(
+      () => {
+        attempts = 0;
+      },
+      (error: Error) => {
+        show(error);
+        // Not where the client was closed, nor where the credential was refused, nor where it goes on by itself.
+        if (gone || client.state !== "closed" || !(error instanceof ConnectionFailedError)) return;
+        const delayMs = Math.min(max, base * 2 ** attempts++);
+        retry = setTimeout(open, delayMs * (1 - client.config.reconnectJitter * Math.random()));
+      },
+    );
+    // Whoever shows the state sees that it connects.
+    show(null);
+  };
+  const offs = [
+    client.on("open", () => show(null)),
+    // What is told while it is open is about something else.
+    client.on("error", (error) => {
+      if (client.state !== "open") show(error);
+    }),
+  ];
+  const watching = new AbortController();
+  const online = (): void => {
+    if (client.state === "closed" && retry !== undefined) open();
+  };
+  page.addEventListener?.("online", online, watching);
+  open();
+  return () => {
+    for (const off of offs) off();
+    watching.abort();
+    clearTimeout(retry);
+    gone = true;
+  };
 }
 
 /**
- * Keeps a client in a room while the component is there, and gives the room's messages, parsed where they are JSON.
- * The client has to speak `roomcast.v1`, which says what room a message is for.
+ * Keeps a client in a room while the component is there, and gives the room's messages: what a schema makes of them,
+ * else parsed where they are JSON. Several components may be in one room. The client has to speak `roomcast.v1`, which
+ * says what room a message is for.
  */
+export function useRoom<S extends StandardSchema>(
+  client: WebSocketClient,
+  room: string,
+  options: RoomOptions & { readonly schema: S },
+): Room<SchemaOutput<S>>;
 export function useRoom<T = unknown>(
   client: WebSocketClient,
   room: string,
-  options: RoomOptions = {},
-): Room<T> {
-  const { limit = 100, join = joinServe, leave = leaveServe } = options;
-  const [shown, setShown] = useState<Room<T>>({ messages: [], gaps: 0 });
+  options?: RoomOptions,
+): Room<T>;
+export function useRoom(
+  client: WebSocketClient,
+  room: string,
+  options: RoomOptions & { readonly schema?: StandardSchema } = {},
+): Room<unknown> {
+  const { limit = 100, join = true, schema } = options;
+  const empty = useMemo<Shown<unknown>>(
+    () => ({ client, room, messages: [], gaps: 0, error: null }),
+    [client, room],
+  );
+  const [last, setShown] = useState(empty);
+  // What is left of another room is not of this one.
+  const shown = last.client === client && last.room === room ? last : empty;
+  const current = useRef({ limit, schema });
   useEffect(() => {
-    setShown({ messages: [], gaps: 0 });
-    let entered = false;
-    const enter = (): void => {
-      entered = true;
-      join(client, room);
+    current.current = { limit, schema };
+  });
+  useEffect(() => {
+    setShown(empty);
+    let gone = false;
+    const change = (next: (shown: Shown<unknown>) => Partial<Room<unknown>>): void => {
+      if (!gone) setShown((before) => ({ ...before, ...next(before) }));
     };
+    const add = (message: unknown): void =>
+      change(({ messages }) => ({
+        messages: lastOf([...messages, message], current.current.limit),
+      }));
+    const fail = (error: Error): void => change(() => ({ error }));
+    // A schema may take its time, but messages stay in order.
+    let checked: Promise<unknown> = Promise.resolve();
     const offs = [
-      client.on("open", enter),
       client.on("message", (message, info) => {
         if (info.room !== room) return;
-        setShown(({ messages, gaps }) => {
-          const parsed = parse<T>(message);
-          const latest = [...messages, parsed];
-          return { messages: latest.slice(Math.max(0, latest.length - limit)), gaps };
-        });
+        const { schema } = current.current;
+        if (!schema) add(parse(message));
+        else checked = checked.then(() => parseMessage(message, schema)).then(add, fail);
       }),
       client.on("gap", (event) => {
-        if (event.room === room) setShown(({ messages, gaps }) => ({ messages, gaps: gaps + 1 }));
+        if (event.room === room) change(({ gaps }) => ({ gaps: gaps + 1 }));
       }),
     ];
-    if (client.isConnected) enter();
+    if (join) client.join(room);
     return () => {
+      gone = true;
       for (const off of offs) off();
-      // Also while it is away: it would resume the room. What cannot be sent has no room to leave.
-      if (entered) Promise.resolve(leave(client, room)).catch(() => {});
+      if (join) client.leave(room);
     };
-  }, [client, room, limit]);
-  return shown;
+  }, [client, room, join, empty]);
+  const { messages, gaps, error } = shown;
+  const latest = useMemo(() => lastOf(messages, limit), [messages, limit]);
+  return { messages: latest, gaps, error };
 }
 
-function parse<T>(message: string | Uint8Array): T {
-  if (typeof message !== "string") return message as T;
+function lastOf<T>(all: readonly T[], limit: number): readonly T[] {
+  return all.length > limit ? all.slice(all.length - limit) : all;
+}
+
+function parse(message: string | Uint8Array): unknown {
+  if (typeof message !== "string") return message;
   try {
     return JSON.parse(message);
   } catch {
-    return message as T;
+    return message;
   }
-}
-
-function joinServe(client: WebSocketClient, room: string): void {
-  client.sendJson({ type: "join", room }).catch(() => {});
-}
-
-function leaveServe(client: WebSocketClient, room: string): void {
-  client.sendJson({ type: "leave", room }).catch(() => {});
 }

@@ -1,18 +1,36 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import { type ClientConfig, resolveClientConfig } from "../protocol/client-config.ts";
-import { ConnectionClosedError, WebSocketError } from "../protocol/errors.ts";
+import { ConnectionClosedError } from "../protocol/errors.ts";
+import { SUBPROTOCOL } from "../protocol/roomcast-v1.ts";
 import type { SchemaOutput, StandardSchema } from "../protocol/standard-schema.ts";
-import { assemble, type ClientParts } from "./client-parts.ts";
-import type { ClientEvents } from "./events.ts";
-import { byteLength, encodeMessage } from "./frames.ts";
-import { parseMessage } from "./json.ts";
-import type { WaitOptions, WebSocketClientOptions } from "./options.ts";
-import type { ClientState, Succession } from "./persistent-connection.ts";
-import { nothing, type ReceivedMessage, type Runtime } from "./runtime.ts";
+import { Heartbeat } from "./connection/heartbeat.ts";
+import { PersistentConnection, type Succession } from "./connection/persistent-connection.ts";
+import type { ClientState } from "./connection/phase.ts";
+import { ReconnectPolicy } from "./connection/reconnect-policy.ts";
+import { type ClientEvents, Emitter, type Listener } from "./events.ts";
+import { encodeMessage } from "./messages/encode.ts";
+import { checkValue, parseMessage } from "./messages/json.ts";
+import { ReceiveQueue } from "./messages/receive-queue.ts";
+import { SendQueue } from "./messages/send-queue.ts";
+import { until } from "./messages/until.ts";
+import {
+  checkClose,
+  checkOptions,
+  checkUrl,
+  type ReceivedMessage,
+  type WaitOptions,
+  type WebSocketClientOptions,
+} from "./options.ts";
+import { Rooms } from "./rooms.ts";
+import { type ClientSocket, nothing, type Runtime } from "./runtime/runtime.ts";
+import { fetchToken } from "./token.ts";
+import { Positions } from "./v1/positions.ts";
+import { takeFrame } from "./v1/take-frame.ts";
 
 /** How long a request may take by default; and at most, which is as long as servers remember ids. */
 const REQUEST_TIMEOUT_MS = 30_000;
 const MAX_REQUEST_TIMEOUT_MS = 600_000;
-const MAX_REASON_BYTES = 123;
+const MAX_UNREAD_BYTES = 16 * 1024 * 1024;
 
 /**
  * A client of any WebSocket server that stays connected. What it does when a connection is lost is in
@@ -23,12 +41,21 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
   readonly url: string;
   readonly config: ClientConfig;
   readonly #runtime: Runtime;
-  readonly #parts: ClientParts;
+  readonly #events: Emitter = new Emitter();
+  readonly #rooms: Rooms = new Rooms();
+  readonly #positions: Positions;
+  readonly #heartbeat: Heartbeat;
+  readonly #sendQueue: SendQueue;
+  readonly #receiveQueue: ReceiveQueue;
+  readonly #connection: PersistentConnection;
+  /** The open connection, if there is one. */
+  #socket: ClientSocket | undefined;
 
   /**
    * `succession`: what there is in common with those before and after, if somebody else makes the next connection.
    *
    * @throws TypeError or RangeError naming the option that is wrong.
+   * @internal
    */
   constructor(
     runtime: Runtime,
@@ -36,17 +63,77 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
     options: WebSocketClientOptions,
     succession?: Succession,
   ) {
-    if (options.headers && !runtime.hasHeaders) {
-      throw new TypeError("headers cannot be set here; use token.");
-    }
+    checkOptions(options, runtime.hasHeaders);
     this.url = checkUrl(url);
-    this.config = resolveClientConfig(options.config);
+    this.config = resolveClientConfig(options.config, runtime.defaults);
     this.#runtime = runtime;
-    this.#parts = assemble(runtime, this.url, this.config, options, succession);
+    const { config } = this;
+    const { offlineQueue = 100, resumeFrom = {}, token } = options;
+    const { maxUnreadBytes = MAX_UNREAD_BYTES, whenUnread = "latest" } = options;
+    const events = this.#events;
+    const positions = new Positions(resumeFrom);
+    const heartbeat = new Heartbeat(runtime, config);
+    const sendQueue = new SendQueue(offlineQueue, config.maxMessageSize);
+    const receiveQueue = new ReceiveQueue({ ...config, maxUnreadBytes, whenUnread }, events, {
+      hold: (held) => {
+        this.#socket?.hold?.(held);
+        // Without a connection nothing comes that would have to be held up.
+        return !this.#socket || "hold" in this.#socket;
+      },
+      taken: (step) => positions.took(step),
+      overflowed: (error) => this.#connection.close({ error, isNormal: false, fault: error }),
+    });
+    const isRenewable = typeof token === "function";
+    const policy = succession?.policy ?? new ReconnectPolicy(config, runtime.random, isRenewable);
+    if (succession) succession.policy = policy;
+    /** A token that comes when another connection is there is not for that. */
+    const refresh = async (): Promise<void> => {
+      const socket = this.#socket;
+      const fresh = await fetchToken(token);
+      if (fresh && socket === this.#socket) this.#tell({ type: "auth", token: fresh });
+    };
+    const parts = {
+      ...{ runtime, url: this.url, options, config, events, policy, heartbeat, succession },
+      ...{ positions, sendQueue, receiveQueue },
+      refresh: () => void refresh().catch((error) => events.fail(error)),
+    };
+    let wasOpen = false;
+    this.#connection = new PersistentConnection(parts, {
+      began: () => {
+        wasOpen = false;
+        receiveQueue.begin();
+        sendQueue.begin();
+      },
+      opened: (socket) => {
+        this.#socket = socket;
+        heartbeat.start(socket, this.#greet(socket));
+        socket.hold?.(receiveQueue.held);
+        sendQueue.open(socket);
+        const reconnected = wasOpen;
+        wasOpen = true;
+        events.emit("open", { reconnected });
+      },
+      received: (message) => {
+        if (this.#socket?.protocol === SUBPROTOCOL) takeFrame(message, parts);
+        else receiveQueue.push(message, {});
+      },
+      lost: () => {
+        this.#socket = undefined;
+        sendQueue.lost();
+      },
+      ended: (error, isNormal) => {
+        sendQueue.end(error);
+        receiveQueue.end(error, isNormal);
+      },
+    });
+    this.#positions = positions;
+    this.#heartbeat = heartbeat;
+    this.#sendQueue = sendQueue;
+    this.#receiveQueue = receiveQueue;
   }
 
   get state(): ClientState {
-    return this.#parts.connection.state;
+    return this.#connection.state;
   }
 
   get isConnected(): boolean {
@@ -55,12 +142,12 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
 
   /** The last round trip in milliseconds; null until one was measured. */
   get latency(): number | null {
-    return this.#parts.heartbeat.latency;
+    return this.#heartbeat.latency;
   }
 
   /** Bytes that were sent and that the system has not taken yet. */
   get bufferedAmount(): number {
-    return this.#parts.socket?.bufferedAmount ?? 0;
+    return this.#socket?.bufferedAmount ?? 0;
   }
 
   /**
@@ -68,7 +155,7 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
    * client as `resumeFrom`, that one goes on from here.
    */
   get positions(): Record<string, string> {
-    return this.#parts.places.taken();
+    return this.#positions.taken();
   }
 
   /**
@@ -80,7 +167,7 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
    * @throws ConnectionClosedError (as a rejection) if `close` is called meanwhile.
    */
   connect(): Promise<void> {
-    return this.#parts.connection.connect();
+    return this.#connection.connect();
   }
 
   /**
@@ -89,17 +176,36 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
    * @throws RangeError (as a rejection) for a code or reason that may not be sent. Defaults to 1000.
    */
   async close(code = 1000, reason = ""): Promise<void> {
-    const size = byteLength(reason);
-    if ((code === 1000 || (code >= 3000 && code <= 4999)) && size <= MAX_REASON_BYTES) {
-      return this.#parts.connection.close(new ConnectionClosedError(code, reason));
-    }
-    throw new RangeError(
-      `code must be 1000 or from 3000 to 4999, not ${code}; reason at most ${MAX_REASON_BYTES} bytes, not ${size}.`,
-    );
+    checkClose(code, reason);
+    return this.#connection.close({
+      error: new ConnectionClosedError(code, reason),
+      isNormal: true,
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  /**
+   * Wants to be in a room, on this connection and on every later one, until `leave` was called as often. The server
+   * has to let clients choose; what it refuses is told by `error`.
+   */
+  join(room: string): void {
+    if (!this.#rooms.join(room)) return;
+    this.#positions.join(room);
+    this.#tell({ type: "join", room });
+  }
+
+  /** Does not want to be in a room any more. Once nobody here does, the server is told, also after a reconnect. */
+  leave(room: string): void {
+    if (!this.#rooms.leave(room, this.#positions.has(room))) return;
+    // A component that is made anew leaves and joins at once, which is nothing to tell anybody.
+    queueMicrotask(() => {
+      if (!this.#rooms.drop(room)) return;
+      this.#positions.leave(room);
+      this.#tell({ type: "leave", room });
+    });
   }
 
   /**
@@ -113,24 +219,32 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
    * messages wait, or if the connection was lost before the system took it.
    */
   async send(message: unknown): Promise<void> {
-    await this.#parts.outbox.send(encodeMessage(message));
+    await this.#sendQueue.send(encodeMessage(message));
   }
 
   /** Sends any value as JSON, strings too. Else as `send`. */
   async sendJson(value: unknown): Promise<void> {
-    await this.#parts.outbox.send(encodeMessage(value, true));
+    await this.#sendQueue.send(encodeMessage(value, true));
   }
 
   /**
-   * Sends a message that the server acknowledges when its handler is done, and resolves with what that gave. It
-   * is sent again after a reconnect, and handled once. With `roomcast.v1`.
+   * Sends a message that the server acknowledges when its handler is done, and resolves with what that gave, as the
+   * schema makes it if there is one. It is sent again after a reconnect, and handled once. With `roomcast.v1`.
    *
    * @throws WebSocketError (as a rejection) with the server's code if it was refused, `timeout` after `timeoutMs`
-   * (default 30,000, at most 600,000), `not_supported` without `roomcast.v1`. Else as `send`.
+   * (default 30,000, at most 600,000), `invalid_message` if the answer does not fit, `not_supported` without
+   * `roomcast.v1`. Else as `send`.
    */
-  async request(message: unknown, options: WaitOptions = {}): Promise<unknown> {
-    const { timeoutMs = REQUEST_TIMEOUT_MS, signal } = options;
-    const { outbox } = this.#parts;
+  request(message: unknown, options?: WaitOptions): Promise<unknown>;
+  request<S extends StandardSchema>(
+    message: unknown,
+    options: WaitOptions & { readonly schema: S },
+  ): Promise<SchemaOutput<S>>;
+  async request(
+    message: unknown,
+    options: WaitOptions & { readonly schema?: StandardSchema } = {},
+  ): Promise<unknown> {
+    const { timeoutMs = REQUEST_TIMEOUT_MS, signal, schema } = options;
     if (timeoutMs > MAX_REQUEST_TIMEOUT_MS) {
       throw new RangeError(
         `timeoutMs must be at most ${MAX_REQUEST_TIMEOUT_MS}, not ${timeoutMs}.`,
@@ -138,11 +252,12 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
     }
     signal?.throwIfAborted();
     // Servers tell it from the ids of the same user's other messages of the last minutes.
-    const id = String(this.#runtime.random());
-    const answer = outbox.send(encodeMessage(message), id);
-    return this.#until({ timeoutMs, signal }, answer, (reason) => {
-      outbox.answered(id, null, reason);
+    const id = this.#runtime.uniqueId();
+    const answer = this.#sendQueue.send(encodeMessage(message), id);
+    const waiting = until(this.#runtime, { timeoutMs, signal }, answer, (reason) => {
+      this.#sendQueue.reject(id, reason);
     });
+    return checkValue(await this.#receiveQueue.readFor(waiting), schema);
   }
 
   /**
@@ -152,10 +267,10 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
    * @throws ConnectionClosedError (as a rejection) after the final close.
    */
   async recv(options: WaitOptions = {}): Promise<ReceivedMessage> {
-    const { inbox, places } = this.#parts;
     options.signal?.throwIfAborted();
-    const { message, info } = await this.#until(options, inbox.take(), inbox.cancel);
-    places.took(info);
+    const taking = this.#receiveQueue.take();
+    const { message, step } = await until(this.#runtime, options, taking.message, taking.cancel);
+    this.#positions.took(step);
     return message;
   }
 
@@ -180,7 +295,7 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
    * close with 1000 or by `close`, and throws ConnectionClosedError at any other.
    */
   [Symbol.asyncIterator](): AsyncGenerator<ReceivedMessage, undefined, undefined> {
-    return this.#parts.inbox.read();
+    return this.#receiveQueue.read();
   }
 
   /**
@@ -194,47 +309,34 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
       try {
         yield await parseMessage(message, schema);
       } catch (error) {
-        this.#parts.events.fail(error);
+        this.#events.fail(error);
       }
     }
   }
 
   /** Adds a listener; returns the function that takes it away again. */
-  on<Name extends keyof ClientEvents>(
-    event: Name,
-    listener: (...args: ClientEvents[Name]) => unknown,
-  ): () => void {
-    const { events, inbox } = this.#parts;
-    const off = events.on(event, listener);
-    if (event === "message") inbox.listened();
+  on<Name extends keyof ClientEvents>(event: Name, listener: Listener<Name>): () => void {
+    const off = this.#events.on(event, listener);
+    if (event === "message") this.#receiveQueue.listened();
     return off;
   }
 
-  /** `work`, unless the time is over or the signal aborted before; then `cancel` has to make it reject. */
-  async #until<T>(
-    { timeoutMs = Infinity, signal }: WaitOptions,
-    work: Promise<T>,
-    cancel: (reason: unknown) => void,
-  ): Promise<T> {
-    const abort = (): void => cancel(signal?.reason);
-    const late = (): void => {
-      cancel(new WebSocketError(`Nothing came within ${timeoutMs} ms.`, { code: "timeout" }));
-    };
-    // No timer runs for longer than 24 days: whoever would wait so long waits for ever.
-    const stop = timeoutMs < 2 ** 31 ? this.#runtime.schedule(timeoutMs, late) : nothing;
-    signal?.addEventListener("abort", abort);
-    try {
-      return await work;
-    } finally {
-      stop();
-      signal?.removeEventListener("abort", abort);
+  /** Says where this client stands, and in which rooms it wants to be; answers how the connection is pinged. */
+  #greet(socket: ClientSocket): ((id: number) => void) | undefined {
+    const { wanted } = this.#rooms;
+    if (socket.protocol !== SUBPROTOCOL) {
+      for (const room of wanted) this.#tell({ type: "join", room });
+      return socket.ping;
     }
+    const frames = this.#positions.resume(wanted);
+    for (const [index, rooms] of frames.entries()) {
+      this.#tell({ type: "resume", rooms, more: index < frames.length - 1 });
+    }
+    return socket.ping ?? ((t) => this.#tell({ type: "ping", t }));
   }
-}
 
-function checkUrl(url: string | URL): string {
-  const text = String(url);
-  if (/^wss?:\/\/[^#]+$/.test(text) && URL.canParse(text)) return text;
-  // It may hold a secret, so it is not shown.
-  throw new TypeError("url must be ws: or wss: without a fragment.");
+  /** What is lost with this connection shows in its end. */
+  #tell(frame: object): void {
+    this.#socket?.send(JSON.stringify(frame)).catch(nothing);
+  }
 }

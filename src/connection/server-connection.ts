@@ -20,11 +20,11 @@ import type { ConnectionBounds, ConnectionHost, Identity, RouteRules } from "./h
 import { NativeSocket } from "./native-transport.ts";
 import { listen } from "./socket-events.ts";
 
-const FORBIDDEN: ErrorFrame = {
+const FORBIDDEN = {
   type: "error",
   code: "forbidden",
   message: "You may not join this room.",
-};
+} satisfies ErrorFrame;
 
 /** Who serves a connection to its end. MUST NOT throw. */
 export interface Follower {
@@ -181,8 +181,23 @@ export class ServerConnection extends Endpoint implements Connection<unknown>, S
   }
 
   /** Tells the client that it may not be in a room. */
-  forbid(): void {
-    this.tell(FORBIDDEN);
+  forbid(room: string): void {
+    this.tell({ ...FORBIDDEN, room });
+  }
+
+  /**
+   * Joins as the client asks: it is told why not. Resolves once it is in the room, not when messages arrive: with the
+   * backplane away that may take long. Never rejects.
+   */
+  async admit(room: string): Promise<void> {
+    if (!this.rooms.has(room) && !(await this.isAllowed(room))) {
+      this.forbid(room);
+      return;
+    }
+    this.#host.join(this, room).catch((error: unknown) => {
+      if (!(error instanceof RangeError)) this.report(error, "join");
+      else this.tell({ type: "error", code: "too_many_rooms", message: error.message, room });
+    });
   }
 
   // Receiving
@@ -299,7 +314,7 @@ export class ServerConnection extends Endpoint implements Connection<unknown>, S
   async #join(room: string): Promise<boolean> {
     const asks = this.authorizes && !this.rooms.has(checkName("room", room));
     if (asks && !(await this.isAllowed(room))) {
-      this.forbid();
+      this.forbid(room);
       return false;
     }
     return this.#host.join(this, room);

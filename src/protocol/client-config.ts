@@ -14,13 +14,13 @@ export interface ClientConfig {
   readonly maxQueueSize: number;
   /** Whether a client reconnects by itself. Default true. */
   readonly reconnectEnabled: boolean;
-  /** How many attempts in a row a client makes; 0: no limit. Default 5. */
+  /** How many attempts in a row a client makes; 0: no limit. Default 5, in browsers 0. */
   readonly reconnectMaxAttempts: number;
   /** The delay before a client's first attempt. Default 1,000. */
   readonly reconnectBackoffBaseMs: number;
   /** The longest delay between a client's attempts. Default 60,000. */
   readonly reconnectBackoffMaxMs: number;
-  /** How much of a delay is random, 0 to 1. Default 0.1. */
+  /** How much of a delay is random, 0 to 1. Default 1: clients that were lost together come back apart. */
   readonly reconnectJitter: number;
 }
 
@@ -45,18 +45,22 @@ const SETTINGS: Readonly<
   reconnectMaxAttempts: [5, 0, 1_000_000],
   reconnectBackoffBaseMs: [1000, 0],
   reconnectBackoffMaxMs: [60_000, 0, 24 * HOUR],
-  reconnectJitter: [0.1, 0, 1],
+  reconnectJitter: [1, 0, 1],
 };
 
 /**
- * Completes `options` with the defaults. An explicit undefined counts as absent; what only a server has,
+ * Completes `options` with the defaults, those of this runtime first. An explicit undefined counts as absent; what only a server has,
  * as in the answer of `loadConfig`, is left out.
  *
  * @throws RangeError naming the option, its value and what is allowed.
  */
-export function resolveClientConfig(options: Partial<ClientConfig> = {}): ClientConfig {
+export function resolveClientConfig(
+  options: Partial<ClientConfig> = {},
+  defaults: Partial<ClientConfig> = {},
+): ClientConfig {
   const settings = Object.entries(SETTINGS).map(([name, [initial, min, max = HOUR, also]]) => {
-    const { [name as keyof ClientConfig]: value = initial } = options;
+    const key = name as keyof ClientConfig;
+    const { [key]: value = defaults[key] ?? initial } = options;
     const isWithin = (value as number) >= (min as number) && (value as number) <= (max as number);
     if ((typeof value === typeof initial && isWithin) || value === also) return [name, value];
     throw new RangeError(

@@ -50,7 +50,7 @@ const SETTINGS: { readonly [K in keyof WebSocketConfig]: Setting<WebSocketConfig
     minMs: 0,
     maxMs: 24 * HOUR,
   }),
-  reconnectJitter: fraction("WS_RECONNECT_JITTER", 0.1),
+  reconnectJitter: fraction("WS_RECONNECT_JITTER", 1),
   redisUrl: optional(redisUrl("REDIS_URL"), null),
   channelPrefix: channelPrefix("WS_CHANNEL_PREFIX", "ws:"),
   presenceTtlMs: duration("WS_PRESENCE_TTL", 15_000, { minMs: 1000, maxMs: HOUR }),

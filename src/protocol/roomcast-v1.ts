@@ -13,6 +13,9 @@ export const BEGINNING = "0";
 /** Rooms in one `resume` frame. */
 export const MAX_RESUMED_ROOMS = 100;
 
+/** Rooms in all `resume` frames of a connection. */
+export const MAX_RESUMED_IN_ALL = 1000;
+
 /** The longest id of a client's message, in UTF-16 units. */
 export const MAX_MESSAGE_ID_LENGTH = 128;
 
@@ -75,6 +78,8 @@ export interface ErrorFrame {
   readonly message: string;
   /** Of the client's message this answers. */
   readonly id?: string;
+  /** The room it is about. */
+  readonly room?: string;
 }
 
 export interface GoodbyeFrame {

@@ -224,7 +224,7 @@ export class Admission {
     for (const room of [...connection.rooms]) {
       if (await connection.isAllowed(room)) continue;
       if (!connection.rooms.has(room)) continue;
-      connection.forbid();
+      connection.forbid(room);
       await this.#instance.leave(connection, room).catch((error) => {
         this.#observer.failed(error, "authorize", connection);
       });

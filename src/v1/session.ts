@@ -10,7 +10,12 @@ import type { RateVerdict } from "../limits/message-rate.ts";
 import { CloseCode } from "../protocol/close-codes.ts";
 import { openBinary } from "../protocol/envelope.ts";
 import { isName, quote } from "../protocol/names.ts";
-import { EVERYONE, MAX_MESSAGE_ID_LENGTH, MAX_RESUMED_ROOMS } from "../protocol/roomcast-v1.ts";
+import {
+  EVERYONE,
+  MAX_MESSAGE_ID_LENGTH,
+  MAX_RESUMED_IN_ALL,
+  MAX_RESUMED_ROOMS,
+} from "../protocol/roomcast-v1.ts";
 import type { Receipts } from "./receipts.ts";
 
 /** The shape of ids made by a manager, which nobody can guess; see `makeConnectionId`. */
@@ -21,6 +26,9 @@ const RESUME_WAIT_MS = 1500;
 /** A token is asked for anew when this much of its time is left: a fifth, but no more than a minute. */
 const REFRESH_SHARE = 0.2;
 const REFRESH_MAX_MS = 60_000;
+
+/** For clients that want to choose where only the application does. */
+const NO_CHOICE = "Clients do not choose their rooms here.";
 
 /** What a session needs beyond its connection. */
 export interface SessionTerms {
@@ -57,7 +65,10 @@ export class Session implements Dialect {
   /** Where its client's ids of messages are the same messages: with its user, or else on what it resumes. */
   #space: string;
   #isReady = false;
+  /** The last frame of the resume has come. */
   #hasResumed = false;
+  /** Rooms in the frames of the resume. */
+  #resumed = 0;
   #refreshAt: number;
   #renewing = false;
 
@@ -127,6 +138,10 @@ export class Session implements Dialect {
       case "resume":
         this.#takeResume(fields);
         break;
+      case "join":
+      case "leave":
+        this.#takeWish(fields.type, fields.room);
+        break;
       case "auth":
         this.#takeToken(fields);
         break;
@@ -139,7 +154,7 @@ export class Session implements Dialect {
       default:
         this.#refuse(
           "unknown_type",
-          `type must be message, resume, auth or ping, ${not(fields.type)}.`,
+          `type must be message, resume, join, leave, auth or ping, ${not(fields.type)}.`,
         );
     }
   }
@@ -184,45 +199,72 @@ export class Session implements Dialect {
     else inbound.acceptParsed(data, receipt);
   }
 
-  #takeResume({ rooms = {}, connection: first }: Fields): void {
+  #takeResume({ rooms = {}, connection: first, more }: Fields): void {
     if (this.#hasResumed) {
-      this.#refuse("late_resume", "resume may be sent once.");
+      this.#refuse("late_resume", "resume may be sent once, in as many frames as it takes.");
       return;
     }
-    this.#hasResumed = true;
-    const asked = isObject(rooms) ? Object.entries(rooms) : null;
-    if (asked === null || asked.length > MAX_RESUMED_ROOMS) {
-      const allowed = `an object of at most ${MAX_RESUMED_ROOMS} positions`;
-      this.#refuse("bad_frame", `The rooms of resume must be ${allowed}.`);
-      this.#becomeReady();
-      return;
-    }
-    this.#gate.accept();
+    this.#hasResumed = more !== true;
     // A client nobody knows proves what it was by an id that only it was told.
     const isAnonymous = this.#connection.userId === undefined;
     if (isAnonymous && typeof first === "string" && MADE_ID.test(first)) {
       this.#space = `connection ${first}`;
     }
-    const valid = asked.filter(([room, position]) => this.#keep(room, position));
-    this.#becomeReady();
-    if (!this.#connection.authorizes) return;
-    const joins: Promise<unknown>[] = [];
-    for (const [room] of valid) {
-      if (room === EVERYONE || this.#connection.rooms.has(room)) continue;
-      joins.push(this.#connection.join(room).catch(() => {}));
+    const asked = isObject(rooms) ? Object.entries(rooms) : null;
+    this.#resumed += asked?.length ?? 0;
+    if (asked === null || asked.length > MAX_RESUMED_ROOMS || this.#resumed > MAX_RESUMED_IN_ALL) {
+      const allowed = `an object of at most ${MAX_RESUMED_ROOMS} positions, ${MAX_RESUMED_IN_ALL} in all`;
+      this.#refuse("bad_frame", `The rooms of resume must be ${allowed}.`);
+    } else {
+      this.#gate.accept();
+      const valid = asked.filter(([room, position]) => this.#keep(room, position));
+      if (this.#connection.authorizes) this.#admit(valid.map(([room]) => room));
     }
-    // What the client sends to a room it resumes is handled once it is in.
-    if (joins.length > 0) this.#order.run(() => Promise.all(joins));
+    if (this.#hasResumed) this.#becomeReady();
   }
 
-  /** Keeps where the client stands in a room until it is joined to it. Whether that can be. */
+  /** The client wants to be in a room, or not to be: where the route says who may. */
+  #takeWish(type: "join" | "leave", room: unknown): void {
+    if (!isName(room)) {
+      this.#refuse("bad_room", `${type} needs the name of a room.`);
+      return;
+    }
+    this.#gate.accept();
+    if (!this.#connection.authorizes) this.#tell("forbidden", NO_CHOICE, room);
+    else if (type === "join") this.#admit([room]);
+    else {
+      this.#order.run(() => {
+        void this.#connection.leave(room);
+        return undefined;
+      });
+    }
+  }
+
+  /** What comes after this, such as a message to one of the rooms or a frame to leave it, is handled after it. */
+  #admit(rooms: readonly string[]): void {
+    const joining = rooms.filter((room) => room !== EVERYONE);
+    if (joining.length === 0) return;
+    this.#order.run(() => Promise.all(joining.map((room) => this.#connection.admit(room))));
+  }
+
+  /**
+   * Keeps where the client stands in a room until it is joined to it. Whether it can be. What is wrong with one room
+   * is told of that room, and is no reason to end the connection: positions come from where clients store them.
+   */
   #keep(room: string, position: unknown): boolean {
-    if (typeof position !== "string" || parsePosition(position) === null) {
-      this.#refuse("bad_position", `The position of ${quote(room)} is none.`);
-    } else if (room !== EVERYONE && !isName(room)) {
-      this.#refuse("bad_room", `${quote(room)} is not the name of a room.`);
-    } else if (this.#isReady && (room === EVERYONE || this.#connection.rooms.has(room))) {
-      this.#refuse("late_resume", `The connection is in ${quote(room)} already.`);
+    const { authorizes, rooms } = this.#connection;
+    const isIn = this.#isReady && (room === EVERYONE || rooms.has(room));
+    if (room !== EVERYONE && !isName(room)) {
+      this.#tell("bad_room", "This is not the name of a room.", room);
+    } else if (position === true && !authorizes) {
+      this.#tell("forbidden", NO_CHOICE, room);
+    } else if (position === null || position === true) {
+      return true;
+    } else if (typeof position !== "string" || parsePosition(position) === null) {
+      this.#tell("bad_position", "The position is none.", room);
+      return true;
+    } else if (isIn) {
+      this.#tell("late_resume", "The connection is in the room already.", room);
     } else {
       this.positions.set(room, position);
       return true;
@@ -279,6 +321,10 @@ export class Session implements Dialect {
     if (this.#isReady) return;
     this.#isReady = true;
     this.#terms.ready(this.#connection);
+  }
+
+  #tell(code: string, message: string, room: string): void {
+    this.#connection.tell({ type: "error", code, message, room });
   }
 
   /** `id`: of the message this answers, if it has one. */

@@ -1,60 +1,31 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import type { Page } from "playwright-core";
-import { build } from "rolldown";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { behaviours } from "../client/behaviours.ts";
-import { type Servers, startServers } from "../client/server.ts";
-import { type Chromium, launchChromium } from "../support/chromium.ts";
-import { repositoryRoot } from "../support/repository.ts";
+import { behaviours, queueBehaviours, roomBehaviours } from "../client/all-behaviours.ts";
+import type { Servers } from "../client/server.ts";
+import { type ClientPage, openClientPage } from "./client-page.ts";
 
-/** The page has the built client, as a `<script type="module">` without a bundler gets it, and the behaviours. */
-const PAGE = `<!doctype html><title>client</title><script type="module">
-  import * as api from "/roomcast-client.js";
-  import { behaviours } from "/behaviours.js";
-  const calls = ["network", "publish", "asked"].map((name) => [name, (...args) => control(name, args)]);
-  window.run = (name, urls) => behaviours[name]({ api, ...urls, ...Object.fromEntries(calls) });
-  window.api = api;
-</script>`;
-
+let place: ClientPage;
 let servers: Servers;
-let chromium: Chromium;
 let page: Page;
 
 beforeAll(async () => {
-  const bundle = await build({
-    input: join(repositoryRoot, "test/client/behaviours.ts"),
-    platform: "browser",
-    write: false,
-  });
-  const files = new Map([
-    ["/", PAGE],
-    ["/behaviours.js", bundle.output[0].code],
-    ["/roomcast-client.js", readFileSync(join(repositoryRoot, "dist/roomcast-client.js"), "utf8")],
-  ]);
-  servers = await startServers((path) => files.get(path));
-  chromium = await launchChromium();
-  page = await chromium.browser.newPage();
-  await page.exposeFunction("control", (name: "network" | "publish" | "asked", args: unknown[]) =>
-    Reflect.apply(servers[name], servers, args),
-  );
-  await page.goto(servers.pageUrl);
-  await page.waitForFunction(() => "run" in window);
+  place = await openClientPage();
+  ({ servers, page } = place);
 });
 
-afterAll(async () => {
-  await chromium.dispose();
-  await servers.dispose();
-});
+afterAll(() => place.dispose());
 
-test.each(Object.keys(behaviours))("in Chromium: %s", async (name) => {
-  const { url, echoUrl, deadUrl } = servers;
-  await page.evaluate(
-    ([name, urls]) =>
-      (window as unknown as { run(name: string, urls: object): Promise<void> }).run(name, urls),
-    [name, { url, echoUrl, deadUrl }] as const,
-  );
-});
+test.each(Object.keys({ ...behaviours, ...roomBehaviours, ...queueBehaviours }))(
+  "in Chromium: %s",
+  async (name) => {
+    const { url, echoUrl, deadUrl } = servers;
+    await page.evaluate(
+      ([name, urls]) =>
+        (window as unknown as { run(name: string, urls: object): Promise<void> }).run(name, urls),
+      [name, { url, echoUrl, deadUrl }] as const,
+    );
+  },
+);
 
 test("in Chromium: headers, which a page cannot set, are refused", async () => {
   const message = await page.evaluate((url) => {

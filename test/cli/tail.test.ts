@@ -1,12 +1,15 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import type { WebSocket } from "ws";
 import { useDisposals } from "../support/disposals.ts";
 import { freePort } from "../support/free-port.ts";
 import { end, ProcessOutput } from "../support/process-output.ts";
 import { repositoryRoot } from "../support/repository.ts";
 import { startServe } from "../support/serve.ts";
+import { startSocketServer } from "../support/socket-server.ts";
 
 const onDispose = useDisposals();
 
@@ -64,6 +67,56 @@ test("tail says hello to a server without rooms, and prints its answers", async 
   const ping = JSON.stringify({ type: "ping" });
   const { output } = roomcast("tail", `${server.wsUrl}/ws?user=tail`, "--send", ping);
   await output.match(/^\{"type":"pong"\}$/m);
+});
+
+test("tail ends without a fault when nobody reads any more, as with head", async () => {
+  const server = await startSocketServer((socket) => {
+    const timer = setInterval(() => socket.send("a line"), 5);
+    socket.on("close", () => clearInterval(timer));
+  });
+  onDispose(server.dispose);
+  const main = join(repositoryRoot, "dist/cli/main.js");
+  const tail = `"${process.execPath}" "${main}" tail ${server.url}`;
+  const child = spawn("bash", ["-c", `${tail} | head -1; exit \${PIPESTATUS[0]}`], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  onDispose(() => end(child, "SIGKILL"));
+  const output = new ProcessOutput(child);
+  await once(child, "close");
+  expect([child.exitCode, output.text.split("\n").sort()]).toEqual([
+    0,
+    ["", "Closed.", "Connected.", "a line"],
+  ]);
+});
+
+test("tail with a reader that does not read holds up the server, and stays small", async () => {
+  const total = 300_000_000;
+  const line = "x".repeat(100_000);
+  let socket: WebSocket | undefined;
+  const server = await startSocketServer((connected) => {
+    socket = connected;
+    for (let sent = 0; sent < total; sent += line.length) connected.send(line);
+  });
+  onDispose(server.dispose);
+  const { child } = roomcast("tail", server.url);
+  child.stdout.pause();
+  // Until nothing moves any more.
+  let before = -1;
+  await expect
+    .poll(
+      () => {
+        const left = socket?.bufferedAmount ?? -1;
+        const isStill = left > 0 && left === before;
+        before = left;
+        return isStill;
+      },
+      { interval: 500, timeout: 30_000 },
+    )
+    .toBe(true);
+  expect(before).toBeGreaterThan(total / 2);
+  const status = readFileSync(`/proc/${child.pid}/status`, "utf8");
+  const residentKb = Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]);
+  expect(residentKb).toBeLessThan(200_000);
 });
 
 test("what is wrong is said in a sentence", async () => {

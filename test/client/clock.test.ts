@@ -2,48 +2,14 @@ import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { expect, test } from "vitest";
 import { type WebSocket, WebSocketServer } from "ws";
-import { nodeRuntime } from "../../src/client/node-runtime.ts";
 import type { WebSocketClientOptions } from "../../src/client/options.ts";
-import type { Runtime } from "../../src/client/runtime.ts";
 import { BaseClient } from "../../src/client/web-socket-client.ts";
 import type { ReconnectingEvent } from "../../src/client.ts";
 import { accepted, http, startBadServer } from "../support/bad-server.ts";
 import { useDisposals } from "../support/disposals.ts";
+import { Clock } from "./clock.ts";
 
 const onDispose = useDisposals();
-
-/** A clock that stands still until it is told, and dice that always fall the same; sockets are real. */
-class Clock {
-  #now = 0;
-  readonly #timers: Set<{ at: number; callback: () => void }> = new Set();
-  readonly runtime: Runtime = {
-    ...nodeRuntime,
-    now: () => this.#now,
-    random: () => 0.5,
-    schedule: (ms, callback) => {
-      const timer = { at: this.#now + ms, callback };
-      this.#timers.add(timer);
-      return () => this.#timers.delete(timer);
-    },
-  };
-
-  /** How many timers run. */
-  get size(): number {
-    return this.#timers.size;
-  }
-
-  advance(ms: number): void {
-    const end = this.#now + ms;
-    for (;;) {
-      const [next] = [...this.#timers].sort((a, b) => a.at - b.at);
-      if (next === undefined || next.at > end) break;
-      this.#timers.delete(next);
-      this.#now = next.at;
-      next.callback();
-    }
-    this.#now = end;
-  }
-}
 
 function start(url: string, clock: Clock, options: WebSocketClientOptions = {}): BaseClient {
   const client = new BaseClient(clock.runtime, url, options);
@@ -59,7 +25,7 @@ const next = (client: BaseClient): Promise<ReconnectingEvent> =>
     });
   });
 
-test("with the defaults there are five attempts, after 950, 1900, 3800, 7600 and 15200 ms", async () => {
+test("with the defaults there are five attempts, after half of 1, 2, 4, 8 and 16 s with dice that fall in the middle", async () => {
   const server = await startBadServer((socket, key) => {
     if (server.requests.length > 1) socket.end(http("503 Service Unavailable"));
     else socket.write(accepted(key), () => socket.resetAndDestroy());
@@ -68,18 +34,23 @@ test("with the defaults there are five attempts, after 950, 1900, 3800, 7600 and
   const clock = new Clock();
   const client = start(server.url, clock);
   const closed = new Promise((resolve) => client.on("close", resolve));
+  const errors: Error[] = [];
+  client.on("error", (error) => errors.push(error));
   let waiting = next(client);
   await client.connect();
-  for (const [attempt, delayMs] of [950, 1900, 3800, 7600, 15_200].entries()) {
+  for (const [attempt, delayMs] of [500, 1000, 2000, 4000, 8000].entries()) {
     expect(await waiting).toMatchObject({ attempt: attempt + 1, delayMs });
     waiting = next(client);
     clock.advance(delayMs - 1);
     expect([client.state, server.requests.length]).toEqual(["reconnecting", attempt + 1]);
     clock.advance(1);
   }
-  expect(await closed).toEqual({ code: 1006, reason: "" });
+  // It says why, and by what it can be changed.
+  const reason = "gave up, by config.reconnectMaxAttempts";
+  expect(await closed).toEqual({ code: 1006, reason });
   expect(server.requests).toHaveLength(6);
   expect(clock.size).toBe(0);
+  expect(errors).toHaveLength(5);
 });
 
 test("a connection that lasted five seconds begins the count anew, a shorter one does not", async () => {
@@ -120,4 +91,63 @@ test("silence counts as the end when the ping timeout is over, and not before", 
   clock.advance(1);
   expect(await closed).toEqual({ code: 1006, reason: "" });
   expect(clock.size).toBe(0);
+});
+
+test("a connection is looked after when the page is seen, and a dead one is left three seconds later", async () => {
+  const silent = await startBadServer((socket, key) => socket.write(accepted(key)));
+  onDispose(silent.dispose);
+  const clock = new Clock();
+  const client = start(silent.url, clock, {
+    config: { reconnectEnabled: false, pingTimeoutMs: 20_000 },
+  });
+  const closed = new Promise((resolve) => client.on("close", resolve));
+  await client.connect();
+  clock.wake("visible");
+  clock.advance(2999);
+  expect(client.state).toBe("open");
+  clock.advance(1);
+  expect(await closed).toEqual({ code: 1006, reason: "" });
+  expect(clock.size).toBe(0);
+});
+
+test("a timer that is late shows that this process stood still, which is no reason to leave", async () => {
+  const silent = await startBadServer((socket, key) => socket.write(accepted(key)));
+  onDispose(silent.dispose);
+  const clock = new Clock();
+  const client = start(silent.url, clock, { config: { reconnectEnabled: false } });
+  const closed = new Promise((resolve) => client.on("close", resolve));
+  await client.connect();
+  // Everything that was due is due now, as after a night in which the computer slept.
+  clock.jump(3_600_000);
+  expect(client.state).toBe("open");
+  // An answer that waits has come by then.
+  clock.advance(3000);
+  expect(await closed).toEqual({ code: 1006, reason: "" });
+});
+
+test("ids of requests are not those of another client, however its dice fall", async () => {
+  const ids = new Set<string>();
+  const server = new WebSocketServer({
+    port: 0,
+    host: "127.0.0.1",
+    handleProtocols: () => "roomcast.v1",
+  });
+  onDispose(() => server.close());
+  server.on("connection", (socket) => {
+    socket.on("message", (data) => {
+      const { id } = JSON.parse(String(data));
+      if (id !== undefined) socket.send(JSON.stringify({ type: "ack", id: ids.add(id) && id }));
+    });
+  });
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  for (let i = 0; i < 5; i++) {
+    const options = { subprotocols: ["roomcast.v1"] };
+    const client = start(`ws://127.0.0.1:${port}`, new Clock(), options);
+    await client.connect();
+    await Promise.all([client.request("a"), client.request("b")]);
+    await client.close();
+  }
+  expect(ids.size).toBe(10);
+  for (const id of ids) expect(id.length).toBeLessThanOrEqual(128);
 });

@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import { expect, test } from "vitest";
 import { type WebSocket, WebSocketServer } from "ws";
 import { connections } from "../../src/client/connections.ts";
-import { nodeRuntime } from "../../src/client/node-runtime.ts";
+import { nodeRuntime } from "../../src/client/runtime/node-runtime.ts";
 import {
   AuthenticationError,
   type BaseClient,

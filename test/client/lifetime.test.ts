@@ -56,3 +56,23 @@ test("after close nothing keeps the process alive, whatever the client was doing
   `);
   expect(text).toBe("hello\nclosed\n");
 });
+
+test("a process that stood still for longer than the ping timeout keeps a connection that is good", async () => {
+  const servers = await startServers();
+  onDispose(servers.dispose);
+  const text = await run(`
+    const config = { pingIntervalMs: 200, pingTimeoutMs: 400 };
+    const client = new WebSocketClient("${servers.echoUrl}", { config });
+    client.on("reconnecting", () => console.log("lost"));
+    await client.connect();
+    for (let i = 0; i < 3; i++) {
+      // Pings are on their way; their answers come while nothing here runs.
+      await new Promise((resolve) => setTimeout(resolve, 250));
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1500);
+    }
+    await client.send("still there");
+    console.log(await client.recv());
+    await client.close();
+  `);
+  expect(text).toBe("still there\n");
+});

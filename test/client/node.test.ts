@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, test } from "vitest";
 import * as api from "../../src/client.ts";
-import { behaviours } from "./behaviours.ts";
+import { behaviours, queueBehaviours, roomBehaviours } from "./all-behaviours.ts";
 import { type Servers, startServers } from "./server.ts";
 
 let servers: Servers;
@@ -11,6 +11,8 @@ beforeAll(async () => {
 
 afterAll(() => servers.dispose());
 
-test.each(Object.entries(behaviours))("in Node.js: %s", async (_name, behave) => {
+const all = { ...behaviours, ...roomBehaviours, ...queueBehaviours };
+
+test.each(Object.entries(all))("in Node.js: %s", async (_name, behave) => {
   await behave({ ...servers, api });
 });

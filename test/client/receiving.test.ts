@@ -54,6 +54,21 @@ test("listeners get everything, also after a loop was left with as much as may w
   expect(got).toEqual(Array.from({ length: count }, (_, i) => i));
 });
 
+test("tiny messages that come by thousands in one read are all kept, in order", async () => {
+  const count = 100_000;
+  const client = await connected((socket) => {
+    socket.on("message", () => {
+      for (let i = 0; i < count; i++) socket.send(i % 10 === 0 ? "" : String(i));
+    });
+  });
+  await client.send("begin");
+  let got = 0;
+  for await (const message of client) {
+    expect(message).toBe(got % 10 === 0 ? "" : String(got));
+    if (++got === count) break;
+  }
+});
+
 test("two loops, one after the other, miss nothing beside a listener", async () => {
   const client = await connected((socket) => {
     for (const text of ["one", "two", "three"]) socket.send(text);

@@ -1,11 +1,10 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import {
-  createReconnectPolicy,
   type Goodbye,
-  type ReconnectPolicy,
+  ReconnectPolicy,
   type Wait,
-} from "../../src/client/reconnect-policy.ts";
+} from "../../src/client/connection/reconnect-policy.ts";
 import { type ClientConfig, resolveClientConfig } from "../../src/protocol/client-config.ts";
 import { resolveConfig } from "../../src/protocol/config.ts";
 
@@ -13,13 +12,17 @@ const randoms = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
 
 /** A policy whose connection was made at 0. */
 function policy(config: Partial<ClientConfig> = {}, random = 0, renewable = false) {
-  return createReconnectPolicy(resolveClientConfig(config), () => random, renewable);
+  return new ReconnectPolicy(resolveClientConfig(config), () => random, renewable);
 }
 
 /** What a policy says of a connection that ended at once, after a goodbye. */
-function afterGoodbye(subject: ReconnectPolicy, code: number, goodbye: Goodbye): Wait | undefined {
+function afterGoodbye(
+  subject: ReconnectPolicy,
+  code: number,
+  goodbye: Omit<Goodbye, "code">,
+): Wait | undefined {
   subject.opened(0);
-  subject.goodbye(goodbye);
+  subject.goodbye({ ...goodbye, code }, 0);
   return subject.afterClose(code, 0);
 }
 
@@ -66,9 +69,79 @@ test("an overloaded server gets at least 5 seconds, one that was flooded 10, wha
   ] as const) {
     expect(policy().afterClose(code, 0)).toMatchObject({ delayMs: least, firm: true });
     expect(afterGoodbye(policy(), code, soon)).toMatchObject({ delayMs: least, firm: true });
-    const patient = policy({ reconnectBackoffBaseMs: 20_000 }).afterClose(code, 0);
-    expect(patient?.delayMs).toBe(20_000);
+    const patient = policy({ reconnectBackoffBaseMs: 20_000 }, 0.5).afterClose(code, 0);
+    expect(patient?.delayMs).toBe(least + 10_000);
   }
+});
+
+test("clients that were lost together come back apart, spread over as long as the least they wait", () => {
+  const delays = (lose: (subject: ReconnectPolicy) => Wait | undefined): number[] =>
+    Array.from({ length: 1000 }, () => {
+      const subject = new ReconnectPolicy(resolveClientConfig(), Math.random, false);
+      return lose(subject)?.delayMs ?? Number.NaN;
+    });
+  const spreads: [least: number, most: number, (subject: ReconnectPolicy) => Wait | undefined][] = [
+    [0, 1000, (subject) => subject.afterClose(1006, 0)],
+    [5000, 10_000, (subject) => subject.afterClose(1013, 0)],
+    [15_000, 30_000, (subject) => subject.afterClose(4008, 0)],
+    [10_000, 20_000, (subject) => subject.afterClose(4429, 0)],
+    [7000, 14_000, (subject) => subject.afterFailure({ retryAfterMs: 7000 })],
+    [0, 4000, (subject) => [1, 2, 3].map(() => subject.afterFailure({}))[2]],
+  ];
+  for (const [least, most, lose] of spreads) {
+    const all = delays(lose);
+    // In each tenth of the time some come back, in none of them more than twice their share.
+    for (let tenth = 0; tenth < 10; tenth++) {
+      const from = least + ((most - least) * tenth) / 10;
+      const to = from + (most - least) / 10;
+      const count = all.filter((ms) => ms >= from && ms <= to).length;
+      expect(count).toBeGreaterThan(50);
+      expect(count).toBeLessThan(200);
+    }
+  }
+});
+
+test("10,000 clients of a server that is dead spread over seconds", () => {
+  const times = Array.from({ length: 10_000 }, () => {
+    const subject = new ReconnectPolicy(resolveClientConfig(), Math.random, false);
+    const waits = [subject.afterClose(1006, 0), subject.afterFailure({}), subject.afterFailure({})];
+    return waits.reduce((sum, wait) => sum + (wait?.delayMs ?? 0), 0);
+  }).sort((a, b) => a - b);
+  // The middle half of them, at the third attempt; in step it would be 100 ms or so.
+  expect((times[7500] ?? 0) - (times[2500] ?? 0)).toBeGreaterThan(1500);
+});
+
+test("a goodbye is about the end it announced, not about one much later", () => {
+  const never = { code: 1008, reconnect: false, after_ms: 0 };
+  for (const [code, lateMs, expected] of [
+    [1006, 10_001, 1],
+    [1006, 9999, undefined],
+    [1012, 3_600_000, 1],
+  ] as const) {
+    const subject = policy();
+    subject.opened(0);
+    subject.goodbye(never, 0);
+    expect(subject.afterClose(code, lateMs)?.attempt).toBe(expected);
+  }
+  const subject = policy();
+  subject.opened(0);
+  subject.goodbye({ code: 1012, reconnect: true, after_ms: 30_000 }, 0);
+  // A restart takes its time to come to everybody.
+  expect(subject.afterClose(1012, 100_000)?.delayMs).toBe(30_000);
+});
+
+test("of all attempts there may be only those that are used up are a reason to say so", () => {
+  const subject = policy({ reconnectMaxAttempts: 1 });
+  expect([subject.afterFailure({})?.attempt, subject.isExhausted]).toEqual([1, false]);
+  expect([subject.afterFailure({}), subject.isExhausted]).toEqual([undefined, true]);
+  const off = policy({ reconnectMaxAttempts: 1, reconnectEnabled: false });
+  expect([off.afterFailure({}), off.afterFailure({}), off.isExhausted]).toEqual([
+    undefined,
+    undefined,
+    false,
+  ]);
+  const final = policy();
+  expect([final.afterClose(1008, 0), final.isExhausted]).toEqual([undefined, false]);
 });
 
 test("a goodbye is instead of the client's own delay, and may forbid to come back", () => {

@@ -69,3 +69,34 @@ test("whatever is sent as JSON reaches the handler as its JSON text", async () =
   for (const value of values) await client.sendJson(value);
   await expect.poll(() => got).toEqual(values.map((value) => JSON.stringify(value)));
 });
+
+test("rooms are asked for once, by whoever is first, and left once, by whoever is last", async () => {
+  const asked: string[] = [];
+  const client = await connected((socket) => {
+    socket.on("message", (data) => {
+      const { type, room, id } = JSON.parse(String(data));
+      if (type === "join" || type === "leave") asked.push(`${type} ${room}`);
+      if (type === "join") {
+        socket.send(JSON.stringify({ type: "joined", room, recovered: null, position: null }));
+      }
+      if (id !== undefined) socket.send(JSON.stringify({ type: "ack", id }));
+    });
+    socket.send('{"type":"joined","room":"by the server","recovered":null,"position":null}');
+  });
+  await client.request("settle");
+  client.leave("never joined");
+  client.join("lobby");
+  client.join("lobby");
+  client.leave("lobby");
+  await client.request("settle");
+  // Gone and back in one turn, as components are that are made anew.
+  client.leave("lobby");
+  client.join("lobby");
+  await client.request("settle");
+  for (let i = 0; i < 3; i++) client.leave("lobby");
+  await client.request("settle");
+  client.leave("lobby");
+  client.leave("by the server");
+  await client.request("settle");
+  expect(asked).toEqual(["join lobby", "leave lobby", "leave by the server"]);
+});

@@ -5,7 +5,7 @@ import type { Connection } from "../../src/connection/connection.ts";
 import { freePort } from "../support/free-port.ts";
 import { startManager } from "../support/manager-server.ts";
 import { startTcpProxy } from "../support/tcp-proxy.ts";
-import type { Place } from "./behaviours.ts";
+import type { Place } from "./place.ts";
 
 /** Servers for the behaviours of the client, and what they can do to them. */
 export interface Servers extends Omit<Place, "api"> {
@@ -57,15 +57,27 @@ export async function startServers(
         return "interrupted";
     }
     try {
-      const { sum } = JSON.parse(text);
+      const { sum, type, room } = JSON.parse(text);
+      // As a client without the subprotocol asks for rooms.
+      if (type === "join") return await connection.join(room);
+      if (type === "leave") return await connection.leave(room);
       return sum.reduce((total: number, each: number) => total + each, 0);
     } catch {
       return `not JSON: ${text}`;
     }
   };
   for (const path of ["/v1", "/v1/token"]) {
-    manager.router.protected(path, { authorize: () => true }, { message: answer });
+    manager.router.protected(
+      path,
+      { authorize: (_connection, room) => !room.startsWith("secret:") },
+      { message: answer },
+    );
   }
+  // Where clients do not choose their rooms.
+  manager.router.protected("/v1/fixed", {
+    open: (connection) => connection.join("plain:fixed"),
+    message: answer,
+  });
   manager.manager.on("error", () => {});
   manager.server.on("request", (request, response) => {
     const file = serve(request.url ?? "/");

@@ -51,6 +51,28 @@ test("a room is followed over a lost connection, and the process ends by itself"
   await bob.close();
 });
 
+test("the example works in a busy room, where messages come faster than it has asked anything", async () => {
+  const server = await startServe();
+  onDispose(server.dispose);
+  const bob = await Client.connect(`${server.wsUrl}/ws?user=bob`);
+  bob.send({ type: "join", room: "lobby" });
+  await bob.nextOfType("joined");
+  let said = 0;
+  const talking = setInterval(() => {
+    bob.send({ type: "room_message", room: "lobby", data: `busy ${said++}` });
+  }, 25);
+  onDispose(() => clearInterval(talking));
+  const { child, output } = run("follow.ts", { CHAT_URL: `${server.wsUrl}/ws?user=ann` });
+  // Its own message, which was acknowledged behind many others.
+  await output.match(/"from":"ann","room":"lobby","data":"hello"/);
+  await output.match(/"data":"busy \d+"/);
+  clearInterval(talking);
+  bob.send({ type: "room_message", room: "lobby", data: "goodbye" });
+  await once(child, "close");
+  expect([child.exitCode, output.text]).toEqual([0, expect.stringContaining("goodbye")]);
+  await bob.close();
+});
+
 test("each connection is seen by itself, until a normal close", async () => {
   const server = new WebSocketServer({ port: 0, host: "127.0.0.1" });
   onDispose(() => server.close());

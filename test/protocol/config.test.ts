@@ -14,7 +14,7 @@ test("an empty environment gives the documented defaults", () => {
     reconnectMaxAttempts: 5,
     reconnectBackoffBaseMs: 1000,
     reconnectBackoffMaxMs: 60_000,
-    reconnectJitter: 0.1,
+    reconnectJitter: 1,
     redisUrl: null,
     channelPrefix: "ws:",
     presenceTtlMs: 15_000,

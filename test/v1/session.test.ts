@@ -253,9 +253,20 @@ describe.each(backplanes)("roomcast.v1 over $name", ({ start }) => {
     if (one === undefined) return;
     const [secret = ""] = await publish(one, "chat:secret", "secret");
     const client = await resume(one, { "chat:a": "nonsense", "chat:secret": secret, "a{": "0" });
-    const codes = (await frames(client, 3)).map(({ type, code }) => `${type} ${code}`);
-    expect(codes.sort()).toEqual(["error bad_position", "error bad_room", "error forbidden"]);
-    expect([...onlyConnection(one).rooms]).toEqual([]);
+    const told = (await frames(client, 4)).map(({ code, room, recovered }) => [
+      room,
+      code ?? recovered,
+    ]);
+    expect(new Map(told as [string, unknown][])).toEqual(
+      new Map<string, unknown>([
+        ["a{", "bad_room"],
+        ["chat:secret", "forbidden"],
+        // Of what was wrong it is told, and then it is joined without.
+        ["chat:a", null],
+      ]),
+    );
+    expect(told.map(([, what]) => what)).toContain("bad_position");
+    expect([...onlyConnection(one).rooms]).toEqual(["chat:a"]);
   });
 
   test("what a client was left out of is skipped in its chain, live and when it resumes", async () => {
@@ -612,6 +623,105 @@ test("a resume that comes late still holds for rooms the connection is not in ye
   expect(await client.nextJson()).toMatchObject({ type: "error", code: "late_resume" });
   expect(await client.nextJson()).toMatchObject({ type: "joined", recovered: true });
   expect(await client.nextJson()).toMatchObject({ id: second });
+});
+
+test("a client joins and leaves rooms by frames where the route says who may, in order", async () => {
+  const [one] = await startAll(1, memoryBackplane, {});
+  if (one === undefined) return;
+  const client = await resume(one);
+  client.send({ type: "join", room: "chat:secret" });
+  expect(await client.nextJson()).toMatchObject({ code: "forbidden", room: "chat:secret" });
+  client.send({ type: "join", room: "chat:a" });
+  expect(await client.nextJson()).toMatchObject({ type: "joined", room: "chat:a" });
+  for (const type of ["leave", "join", "leave"]) client.send({ type, room: "chat:a" });
+  client.send({ type: "message", id: "1", data: "hello" });
+  await client.nextOfType("ack");
+  expect([...onlyConnection(one).rooms]).toEqual([]);
+  client.send({ type: "join", room: "a{" });
+  expect(await client.nextOfType("error")).toMatchObject({ code: "bad_room" });
+
+  const free = await open(one, "bob", "/free");
+  await free.nextOfType("welcome");
+  // What it was in before is for the application to join again.
+  free.send({ type: "resume", rooms: { wanted: true, before: null } });
+  expect(await free.nextJson()).toMatchObject({ code: "forbidden", room: "wanted" });
+  free.send({ type: "join", room: "chat:a" });
+  expect(await free.nextJson()).toMatchObject({ code: "forbidden", room: "chat:a" });
+});
+
+test("a resume of many rooms comes in several frames, and none of them waits in vain", async () => {
+  const [one] = await startAll(1, memoryBackplane, { limits: { maxRoomsPerConnection: 240 } });
+  if (one === undefined) return;
+  const names = Array.from({ length: 250 }, (_, i) => (i % 2 === 0 ? `chat:${i}` : `plain:${i}`));
+  const client = await open(one);
+  for (let i = 0; i < 250; i += 100) {
+    const part = names.slice(i, i + 100);
+    const rooms = Object.fromEntries(
+      part.map((room) => [room, room.startsWith("chat") ? "0" : null]),
+    );
+    client.send({ type: "resume", rooms, more: i < 200 });
+  }
+  const told = (await frames(client, 251)).filter(({ type }) => type !== "welcome");
+  const joined = told.filter(({ type }) => type === "joined");
+  expect(joined).toHaveLength(240);
+  for (const { room, recovered } of joined) {
+    expect(recovered).toBe(String(room).startsWith("chat") ? true : null);
+  }
+  // The rest cannot be had, and each is told.
+  const refused = told.filter(({ code }) => code === "too_many_rooms");
+  expect(new Set([...joined, ...refused].map(({ room }) => room))).toEqual(new Set(names));
+});
+
+test("more rooms than a resume may have are refused as a whole, and the client goes on", async () => {
+  const [one] = await startAll(1, memoryBackplane, {});
+  if (one === undefined) return;
+  const client = await open(one);
+  await client.nextOfType("welcome");
+  for (let frame = 0; frame < 11; frame++) {
+    const rooms = Object.fromEntries(
+      Array.from({ length: 100 }, (_, i) => [`r${frame}.${i}`, null]),
+    );
+    client.send({ type: "resume", rooms, more: frame < 10 });
+  }
+  client.send({ type: "ping" });
+  const told = await frames(client, 1002);
+  expect(told.filter(({ type }) => type === "joined")).toHaveLength(1000);
+  expect(told.filter(({ type }) => type === "error")).toMatchObject([{ code: "bad_frame" }]);
+});
+
+test("positions that are none do not end the connection, however many there are", async () => {
+  const [one] = await startAll(1, memoryBackplane, {});
+  if (one === undefined) return;
+  const rooms = Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`chat:${i}`, "nonsense"]));
+  const client = await open(one);
+  client.send({ type: "resume", rooms });
+  const told = await frames(client, 41);
+  const errors = told.filter(({ code }) => code === "bad_position");
+  expect(new Set(errors.map(({ room }) => room))).toEqual(new Set(Object.keys(rooms)));
+  expect(told.filter(({ type }) => type === "joined")).toHaveLength(20);
+  client.send({ type: "ping" });
+  expect(await client.nextJson()).toEqual({ type: "pong" });
+});
+
+test("what a client sends after its resume is handled after it: a room that is left stays left", async () => {
+  const [one] = await startAll(1, memoryBackplane, {});
+  if (one === undefined) return;
+  const left: boolean[] = [];
+  const slow = async (): Promise<boolean> => {
+    await wait(20);
+    return true;
+  };
+  one.router.protected(
+    "/slow",
+    { authorize: slow },
+    { message: async (connection) => left.push(await connection.leave("chat:a")) },
+  );
+  const client = await open(one, "alice", "/slow");
+  client.send({ type: "resume", rooms: { "chat:a": "0", "chat:b": "0" } });
+  client.send({ type: "message", data: "leave" });
+  await client.nextOfType("left");
+  expect(left).toEqual([true]);
+  expect([...onlyConnection(one).rooms]).toEqual(["chat:b"]);
 });
 
 test("bytes from a client reach the handler as bytes", async () => {

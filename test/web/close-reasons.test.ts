@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
-import { createReconnectPolicy } from "../../src/client/reconnect-policy.ts";
+import { ReconnectPolicy } from "../../src/client/connection/reconnect-policy.ts";
 import { resolveClientConfig } from "../../src/protocol/client-config.ts";
 import { closeReason } from "../../web/src/chat/close-reasons.ts";
 
 test("people are told in a sentence of its own about each close code below 4500 that is final", () => {
-  const policy = createReconnectPolicy(resolveClientConfig(), Math.random, false);
+  const policy = new ReconnectPolicy(resolveClientConfig(), Math.random, false);
   const final: number[] = [];
   for (let code = 1000; code < 4500; code++) {
     policy.reset();

@@ -1,25 +1,24 @@
 import { openBrowserSocket, page } from "./browser-socket.ts";
+import { clock } from "./clock.ts";
 import type { Runtime } from "./runtime.ts";
 
 /** Browsers, and whatever else has a WebSocket of its own. */
 export const browserRuntime: Runtime = {
+  ...clock,
   hasHeaders: false,
+  // Nobody is there to start a page anew.
+  defaults: { reconnectMaxAttempts: 0 },
   open: openBrowserSocket,
   isOnline: () => page.navigator?.onLine !== false,
   onWake: (callback) => {
     const watching = new AbortController();
-    const look = (): void => {
-      if (!page.document?.hidden) callback();
-    };
-    page.addEventListener?.("online", look, watching);
+    // A page that nobody sees has a network nevertheless.
+    page.addEventListener?.("online", () => callback("online"), watching);
     // Of the document, from which it comes here.
+    const look = (): void => {
+      if (!page.document?.hidden) callback("visible");
+    };
     page.addEventListener?.("visibilitychange", look, watching);
     return () => watching.abort();
   },
-  now: () => performance.now(),
-  schedule: (ms, callback) => {
-    const timer = setTimeout(callback, ms);
-    return () => clearTimeout(timer);
-  },
-  random: Math.random,
 };

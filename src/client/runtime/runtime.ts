@@ -1,7 +1,5 @@
-import type { WebSocketClientOptions } from "./options.ts";
-
-/** A message as it arrives: text, or the bytes of a binary one. */
-export type ReceivedMessage = string | Uint8Array;
+import type { ClientConfig } from "../../protocol/client-config.ts";
+import type { ReceivedMessage, WebSocketClientOptions } from "../options.ts";
 
 /** Why a handshake did not end with an open connection, and what can be done. */
 export interface HandshakeFailure {
@@ -16,8 +14,9 @@ export interface HandshakeFailure {
 
 /** What a socket is opened with. */
 export interface SocketOptions extends Pick<WebSocketClientOptions, "headers" | "subprotocols"> {
+  /** Undefined: none. */
   readonly token: string | undefined;
-  /** The largest message to accept, in bytes. */
+  /** The largest message that is of use, in bytes. A frame may be larger by what its envelope adds. */
   readonly maxMessageSize: number;
 }
 
@@ -57,18 +56,26 @@ export interface ClientSocket {
 export interface Runtime {
   /** Whether a handshake can have headers of the application. */
   readonly hasHeaders: boolean;
-  /** MUST NOT call an event before it has returned. */
+  /** What differs here from the defaults of the configuration. */
+  readonly defaults: Partial<ClientConfig>;
+  /**
+   * MUST NOT call an event before it has returned.
+   *
+   * @throws ConnectionFailedError if there can be no such handshake. It MUST NOT hold the token.
+   */
   open(url: string, options: SocketOptions, events: SocketEvents): ClientSocket;
   /** Whether there is a network, as far as anybody knows. */
   isOnline(): boolean;
   /** Calls back whenever the device comes online or the page into sight; returns what ends that. */
-  onWake(callback: () => void): () => void;
+  onWake(callback: (why: "online" | "visible") => void): () => void;
   /** Milliseconds on a clock that only goes forward. */
   now(): number;
   /** Calls back once after `ms`; returns what prevents it. */
   schedule(ms: number, callback: () => void): () => void;
   /** 0 or more, less than 1. */
   random(): number;
+  /** Text that nobody else makes, ever. */
+  uniqueId(): string;
 }
 
 /** A timer that need not be cancelled, or a failure that somebody else is told. */

@@ -1,6 +1,6 @@
-import { WebSocketError } from "../protocol/errors.ts";
-import { describeIssues, type StandardSchema } from "../protocol/standard-schema.ts";
-import type { ReceivedMessage } from "./runtime.ts";
+import { WebSocketError } from "../../protocol/errors.ts";
+import { describeIssues, type StandardSchema } from "../../protocol/standard-schema.ts";
+import type { ReceivedMessage } from "../options.ts";
 
 /**
  * The value of a message in JSON, as the schema makes it if there is one.
@@ -18,6 +18,15 @@ export async function parseMessage(
   } catch (cause) {
     throw invalid("It is not JSON.", cause);
   }
+  return checkValue(value, schema);
+}
+
+/**
+ * What the schema makes of a value; without one, the value.
+ *
+ * @throws WebSocketError (as a rejection) with code `invalid_message` if it does not fit.
+ */
+export async function checkValue(value: unknown, schema?: StandardSchema): Promise<unknown> {
   if (!schema) return value;
   const result = await schema["~standard"].validate(value);
   if (result.issues) throw invalid(describeIssues(result.issues));

@@ -1,16 +1,13 @@
+import { clock } from "./clock.ts";
 import { openNodeSocket } from "./node-socket.ts";
 import type { Runtime } from "./runtime.ts";
 
 /** Node.js: sockets by `ws`, with headers and pings. */
 export const nodeRuntime: Runtime = {
+  ...clock,
   hasHeaders: true,
+  defaults: {},
   open: openNodeSocket,
   isOnline: () => true,
   onWake: () => () => {},
-  now: () => performance.now(),
-  schedule: (ms, callback) => {
-    const timer = setTimeout(callback, ms);
-    return () => clearTimeout(timer);
-  },
-  random: Math.random,
 };

@@ -1,4 +1,4 @@
-import { ConnectionFailedError } from "../protocol/errors.ts";
+import { ConnectionFailedError } from "../../protocol/errors.ts";
 import type { ClientSocket, SocketEvents, SocketOptions } from "./runtime.ts";
 
 /** The part of a browser's WebSocket that is used. It can set no headers, nor ping, nor stop reading. */
@@ -31,15 +31,27 @@ const OPEN = 1;
 const HIGH_WATER_BYTES = 1_048_576;
 const LOOK_EVERY_MS = 20;
 
-/** Opens the WebSocket of a browser, or of whatever else has one. */
+/** RFC 9110 section 5.6.2: what the name of a subprotocol may consist of, and so a token. */
+const IS_SUBPROTOCOL = /^[\w!#$%&'*+.^`|~-]+$/;
+
+/**
+ * Opens the WebSocket of a browser, or of whatever else has one.
+ *
+ * @throws ConnectionFailedError if the browser refuses, which may be for a token that cannot be sent.
+ */
 export function openBrowserSocket(
   url: string,
   { subprotocols = [], token }: SocketOptions,
   { opened, received, ended }: SocketEvents,
 ): ClientSocket {
+  if (token && !IS_SUBPROTOCOL.test(token)) {
+    throw new ConnectionFailedError(
+      "token holds what browsers cannot send, such as = or /: use base64url.",
+    );
+  }
   // A page can set no header; the server takes the token from here and selects `bearer`, or another.
   const credential = token ? ["bearer", token] : [];
-  const socket = new page.WebSocket(url, [...credential, ...subprotocols]);
+  const socket = construct(url, [...credential, ...subprotocols]);
   let wasOpen = false;
   let isOver = false;
   const end = (code: number, reason: string): void => {
@@ -80,4 +92,14 @@ export function openBrowserSocket(
       end(1006, "");
     },
   };
+}
+
+/** What browsers say may hold the subprotocols, and so the token: only its name is told. */
+function construct(url: string, protocols: string[]): NativeWebSocket {
+  try {
+    return new page.WebSocket(url, protocols);
+  } catch (error) {
+    const { name } = error as Error;
+    throw new ConnectionFailedError(`The browser refuses this URL or a subprotocol: ${name}.`);
+  }
 }

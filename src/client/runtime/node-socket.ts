@@ -1,20 +1,38 @@
 import type { IncomingMessage } from "node:http";
 import { WebSocket } from "ws";
-import { AuthenticationError, ConnectionFailedError } from "../protocol/errors.ts";
+import { AuthenticationError, ConnectionFailedError } from "../../protocol/errors.ts";
 import type { ClientSocket, HandshakeFailure, SocketEvents, SocketOptions } from "./runtime.ts";
 
 /** HTTP statuses of a refused handshake that may pass. */
 const PASSING = [429, 500, 502, 503, 504];
 /** Longer than a day nobody waits; and timers end at 24 days. */
 const MAX_RETRY_AFTER_MS = 86_400_000;
+/**
+ * How much larger a frame may be than its message: in JSON a control character of one byte takes six, and there is
+ * a header. Beyond that, a message that is too large is for the client to skip, as a connection that is ended for it
+ * would bring it again: `ws` only keeps frames from taking all the memory.
+ */
+const MAX_GROWTH = 6;
+const MAX_HEADER_BYTES = 65_537;
+const LEAST_PAYLOAD = 16 * 1024 * 1024;
+/** `ws` keeps the limit in 32 bits. */
+const MAX_PAYLOAD = 2 ** 31 - 1;
 
-/** Opens a WebSocket by `ws`. */
+/**
+ * Opens a WebSocket by `ws`.
+ *
+ * @throws ConnectionFailedError if a subprotocol or a header, which may hold the token, cannot be sent.
+ */
 export function openNodeSocket(
   url: string,
   options: SocketOptions,
   events: SocketEvents,
 ): ClientSocket {
-  return new NodeSocket(url, options, events);
+  try {
+    return new NodeSocket(url, options, events);
+  } catch (cause) {
+    throw new ConnectionFailedError(`The connection could not be made: ${cause}`, { cause });
+  }
 }
 
 class NodeSocket implements ClientSocket {
@@ -26,7 +44,9 @@ class NodeSocket implements ClientSocket {
   #error: Error | null = null;
 
   constructor(url: string, options: SocketOptions, events: SocketEvents) {
-    const { subprotocols = [], token, maxMessageSize: maxPayload } = options;
+    const { subprotocols = [], token, maxMessageSize } = options;
+    const largest = Math.max(maxMessageSize * MAX_GROWTH + MAX_HEADER_BYTES, LEAST_PAYLOAD);
+    const maxPayload = Math.min(largest, MAX_PAYLOAD);
     const headers = {
       ...options.headers,
       ...(token !== undefined && { Authorization: `Bearer ${token}` }),

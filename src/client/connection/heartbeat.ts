@@ -1,0 +1,88 @@
+import type { ClientConfig } from "../../protocol/client-config.ts";
+import { type ClientSocket, nothing, type Runtime } from "../runtime/runtime.ts";
+
+/** How soon a connection has to answer that is looked after for a reason, in milliseconds. */
+const PROBE_MS = 3000;
+/** A timer that is so late shows that this process stood still, and answers may wait to be read; in milliseconds. */
+const LATE_MS = 500;
+
+/**
+ * Pings the connection there is, measures how long the answers take, and ends it when nothing has come any more for
+ * the ping interval and the timeout.
+ */
+export class Heartbeat {
+  readonly #runtime: Runtime;
+  readonly #intervalMs: number | null;
+  readonly #timeoutMs: number;
+  #socket: ClientSocket | undefined;
+  #ping: ((id: number) => void) | undefined;
+  #lastId = 0;
+  #pingedAt = 0;
+  #latency: number | null = null;
+  #cancelPing: () => void = nothing;
+  /** What is waited for; undefined: nothing. */
+  #deadline: { readonly at: number; readonly cancel: () => void } | undefined;
+
+  constructor(runtime: Runtime, { pingIntervalMs, pingTimeoutMs }: ClientConfig) {
+    this.#runtime = runtime;
+    this.#intervalMs = pingIntervalMs;
+    this.#timeoutMs = pingTimeoutMs;
+  }
+
+  /** The last round trip, in milliseconds; null: none was measured yet. */
+  get latency(): number | null {
+    return this.#latency;
+  }
+
+  /** Watches this socket. Without a way to ping it nothing can be noticed. */
+  start(socket: ClientSocket, ping: ((id: number) => void) | undefined): void {
+    this.#socket = socket;
+    this.#ping = ping;
+    this.#latency = null;
+    this.#beat(this.#timeoutMs);
+  }
+
+  /** Pings now, as the connection may have died unseen: an answer has to come sooner than usual. */
+  probe(): void {
+    const soonMs = Math.min(PROBE_MS, this.#timeoutMs);
+    if (this.#deadline && this.#deadline.at > this.#runtime.now() + soonMs) this.heard();
+    this.#beat(soonMs);
+  }
+
+  /** Something came, so the other side is there. */
+  heard(): void {
+    this.#deadline?.cancel();
+    this.#deadline = undefined;
+  }
+
+  ponged(id: number): void {
+    this.heard();
+    if (id === this.#lastId) this.#latency = this.#runtime.now() - this.#pingedAt;
+  }
+
+  stop(): void {
+    this.#cancelPing();
+    this.heard();
+  }
+
+  #beat(timeoutMs: number): void {
+    this.#cancelPing();
+    if (!this.#ping || !this.#intervalMs) return;
+    this.#cancelPing = this.#runtime.schedule(this.#intervalMs, () => this.#beat(this.#timeoutMs));
+    if (this.#deadline) return;
+    this.#expect(timeoutMs);
+    this.#pingedAt = this.#runtime.now();
+    this.#ping(++this.#lastId);
+  }
+
+  #expect(ms: number): void {
+    const at = this.#runtime.now() + ms;
+    const cancel = this.#runtime.schedule(ms, () => {
+      const lateMs = this.#runtime.now() - at;
+      // Where we are the ones not reading, a missing pong proves nothing.
+      if (this.#socket?.held || lateMs > LATE_MS) this.#expect(Math.min(PROBE_MS, this.#timeoutMs));
+      else this.#socket?.terminate();
+    });
+    this.#deadline = { at, cancel };
+  }
+}

@@ -1,0 +1,301 @@
+import {
+  ConnectionClosedError,
+  MessageTooLargeError,
+  WebSocketError,
+} from "../../protocol/errors.ts";
+import type { Emitter, MessageInfo } from "../events.ts";
+import type { ReceivedMessage } from "../options.ts";
+import { byteLength } from "./encode.ts";
+import { Ring } from "./ring.ts";
+
+/** A place in a room: the application is there when it has taken what came before. */
+export interface Step {
+  readonly room: string;
+  readonly id: string;
+  /** Later steps have higher numbers. */
+  readonly order: number;
+}
+
+/** Something that came, in its place in the order. */
+interface Entry {
+  /** Null: nothing for the application, which only has to be past its step. */
+  readonly message: ReceivedMessage | null;
+  readonly info: MessageInfo;
+  /** Where the application is after it; undefined: it has no place. */
+  readonly step: Step | undefined;
+  /** In bytes of memory. */
+  readonly size: number;
+  /** Listeners got it, and need not get it again. */
+  told: boolean;
+}
+
+/** A message for the application. */
+export interface Received extends Entry {
+  readonly message: ReceivedMessage;
+}
+
+/** Somebody waits for a message. */
+export interface Taking {
+  /**
+   * The next message. Whoever gets it says when it is taken.
+   *
+   * @throws ConnectionClosedError (as a rejection) after the last message.
+   */
+  readonly message: Promise<Received>;
+  /** Does not wait any more: it rejects with this, and no message is lost by it. Nothing once it has settled. */
+  cancel(reason: unknown): void;
+}
+
+interface Reader {
+  resolve(received: Received): void;
+  reject(error: unknown): void;
+}
+
+/** What may wait, and what happens beyond. */
+export interface ReceiveLimits {
+  /** In bytes, of one message. */
+  readonly maxMessageSize: number;
+  /** So many messages hold up the sender. */
+  readonly maxQueueSize: number;
+  readonly maxUnreadBytes: number;
+  readonly whenUnread: "latest" | "close";
+}
+
+/** Whose queue it is. None of these may throw. */
+export interface ReceiveOwner {
+  /** Holds up the sender, or lets it go on. False: that cannot be done here. */
+  hold(held: boolean): boolean;
+  /** The application is past this, if it is anywhere. */
+  taken(step: Step | undefined): void;
+  /** Too much is unread, and that is to be the end. */
+  overflowed(error: ConnectionClosedError): void;
+}
+
+/** What a message costs besides its data, in bytes. */
+const ENTRY_BYTES = 64;
+
+/**
+ * What came and waits for the application: listeners, which get each message at once, or one reader. Until there
+ * is either, messages are kept, and when `maxQueueSize` of them wait the sender is held up.
+ */
+export class ReceiveQueue {
+  readonly #limits: ReceiveLimits;
+  readonly #events: Emitter;
+  readonly #owner: ReceiveOwner;
+  readonly #entries: Ring<Entry> = new Ring();
+  #bytes = 0;
+  #reader: Reader | undefined;
+  #loops = 0;
+  /** How many wait for what is behind the messages. */
+  #beyond = 0;
+  #held = false;
+  /** Somebody listened when the last message came, or does since. */
+  #listening = false;
+  /** Rooms of which messages were dropped since there was too much; undefined: there is not. */
+  #overflow: Set<string> | undefined;
+  /** Why no more come. */
+  #ended: Error | undefined;
+  /** The last end that was a normal one. */
+  #normal: Error | undefined;
+
+  constructor(limits: ReceiveLimits, events: Emitter, owner: ReceiveOwner) {
+    this.#limits = limits;
+    this.#events = events;
+    this.#owner = owner;
+  }
+
+  /** Whether the sender is held up because nobody takes what it sent. */
+  get held(): boolean {
+    return this.#held;
+  }
+
+  /** Whether what comes now is too much, and is left to another connection. */
+  get isClosed(): boolean {
+    return this.#overflow !== undefined && this.#limits.whenUnread === "close";
+  }
+
+  /**
+   * Something came: a message, or null for what is none for the application. A message that is too large is told as
+   * an error, and skipped.
+   */
+  push(message: ReceivedMessage | null, info: MessageInfo, step?: Step): void {
+    if (this.isClosed) return;
+    const size = message === null ? 0 : message.length;
+    const { maxMessageSize } = this.#limits;
+    // A UTF-16 unit is at most three bytes, so most messages need no measuring.
+    const bytes = size * 3 > maxMessageSize ? byteLength(message ?? "") : 0;
+    const isTooLarge = bytes > maxMessageSize;
+    if (isTooLarge) this.#events.fail(new MessageTooLargeError(bytes, maxMessageSize));
+    const kept = isTooLarge ? null : message;
+    const resident = ENTRY_BYTES + (kept === null ? 0 : 2 * size);
+    this.#arrive({ message: kept, info, step, size: resident, told: false });
+  }
+
+  /** There is a listener now: it gets what was kept, unless somebody is reading. */
+  listened(): void {
+    this.#listening = true;
+    for (let left = this.#entries.length; left > 0 && !this.#isRead; left--) {
+      const entry = this.#take();
+      if (entry) this.#arrive(entry);
+    }
+    this.#serve();
+  }
+
+  /** No more come. Readers get what is left, and then the error; after a normal end, iterations just end. */
+  end(error: Error, isNormal: boolean): void {
+    this.#ended = error;
+    if (isNormal) this.#normal = error;
+    this.#serve();
+  }
+
+  /** More may come again, after what is left of before. */
+  begin(): void {
+    this.#ended = undefined;
+    // If there is still too much of before, it is told again.
+    this.#overflow = undefined;
+  }
+
+  /**
+   * Waits for the next message.
+   *
+   * @throws WebSocketError with code `concurrent_recv` if somebody is waiting already.
+   */
+  take(): Taking {
+    if (this.#reader) {
+      throw new WebSocketError("Somebody waits for a message already.", {
+        code: "concurrent_recv",
+      });
+    }
+    let reader: Reader | undefined;
+    const message = new Promise<Received>((resolve, reject) => {
+      reader = { resolve, reject };
+    });
+    this.#reader = reader;
+    this.#serve();
+    return {
+      message,
+      cancel: (reason) => {
+        reader?.reject(reason);
+        if (this.#reader === reader) this.#reader = undefined;
+      },
+    };
+  }
+
+  /** The messages until the end. A message is taken when the next one is asked for, or the loop left. */
+  async *read(): AsyncGenerator<ReceivedMessage, undefined, undefined> {
+    this.#loops++;
+    try {
+      for (;;) {
+        const { message, step } = await this.take().message;
+        try {
+          yield message;
+        } finally {
+          this.#owner.taken(step);
+        }
+      }
+    } catch (error) {
+      if (error !== this.#normal) throw error;
+      return undefined;
+    } finally {
+      this.#loops--;
+      this.#serve();
+    }
+  }
+
+  /** What is waited for comes behind the messages, so until then they do not hold up the sender by their number. */
+  async readFor<T>(work: Promise<T>): Promise<T> {
+    this.#beyond++;
+    this.#review();
+    try {
+      return await work;
+    } finally {
+      this.#beyond--;
+      this.#review();
+    }
+  }
+
+  /** Looks whether the sender has to be held up. */
+  #review(): void {
+    const { maxQueueSize, maxUnreadBytes } = this.#limits;
+    const isMuch = this.#entries.length >= maxQueueSize && this.#beyond === 0;
+    // Where nobody reads but somebody listens, nothing more is queued.
+    const isQueued = !this.#listening || this.#isRead;
+    const isFull = isQueued && (isMuch || this.#bytes >= maxUnreadBytes);
+    if (isFull === this.#held) return;
+    this.#held = isFull;
+    this.#owner.hold(isFull);
+  }
+
+  get #isRead(): boolean {
+    return this.#reader !== undefined || this.#loops > 0;
+  }
+
+  #arrive(entry: Entry): void {
+    const { message, info, step } = entry;
+    // Whoever begins to read in a listener wants what comes next.
+    const wasRead = this.#isRead;
+    if (message !== null) {
+      entry.told ||= this.#events.emit("message", message, info);
+      this.#listening = entry.told;
+    }
+    if (entry.told && !wasRead) {
+      this.#owner.taken(step);
+      return;
+    }
+    this.#entries.push(entry);
+    this.#bytes += entry.size;
+    this.#serve();
+    const isTooMuch = message !== null && this.#bytes > this.#limits.maxUnreadBytes;
+    if (isTooMuch && !this.#owner.hold(this.#held)) this.#overflowed();
+  }
+
+  #take(): Entry | undefined {
+    const entry = this.#entries.take();
+    this.#bytes -= entry?.size ?? 0;
+    if (this.#bytes === 0) this.#overflow = undefined;
+    return entry;
+  }
+
+  #serve(): void {
+    for (;;) {
+      const next = this.#entries.peek();
+      const reader = this.#reader;
+      // Not past anything as long as a loop works on the message before it.
+      if (!next || !(reader || (next.message === null && this.#loops === 0))) break;
+      this.#take();
+      if (isMessage(next)) {
+        this.#reader = undefined;
+        reader?.resolve(next);
+      } else this.#owner.taken(next.step);
+    }
+    if (this.#ended && this.#entries.length === 0) {
+      this.#reader?.reject(this.#ended);
+      this.#reader = undefined;
+    }
+    this.#review();
+  }
+
+  #overflowed(): void {
+    const { maxUnreadBytes, whenUnread } = this.#limits;
+    const isNew = !this.#overflow;
+    const rooms = this.#overflow ?? new Set();
+    this.#overflow = rooms;
+    const unread = this.#entries.length;
+    // The one that has just come stays, however large it is.
+    while (whenUnread === "latest" && this.#bytes > maxUnreadBytes && this.#entries.length > 1) {
+      const room = this.#take()?.step?.room;
+      if (room === undefined || rooms.has(room)) continue;
+      rooms.add(room);
+      this.#events.emit("gap", { room });
+    }
+    if (!isNew) return;
+    this.#events.emit("overflow", { unread });
+    if (this.isClosed) {
+      this.#owner.overflowed(new ConnectionClosedError(4413, "too many messages are unread"));
+    }
+  }
+}
+
+function isMessage(entry: Entry): entry is Received {
+  return entry.message !== null;
+}
