@@ -12,6 +12,7 @@ export function connectRaw(
   port: number,
   onBytes: (bytes: Buffer) => void,
   target = "/",
+  subprotocol?: string,
 ): Promise<Socket> {
   return new Promise((resolve, reject) => {
     let header = "";
@@ -39,7 +40,8 @@ export function connectRaw(
     socket.on("error", reject);
     socket.write(
       `GET ${target} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
-        `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${randomBytes(16).toString("base64")}\r\n\r\n`,
+        `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${randomBytes(16).toString("base64")}\r\n` +
+        `${subprotocol === undefined ? "" : `Sec-WebSocket-Protocol: ${subprotocol}\r\n`}\r\n`,
     );
   });
 }
