@@ -1,8 +1,8 @@
 import type { HistoryEntry, HistoryStore, LogName } from "../backplane/history-store.ts";
 import type { Connection } from "../connection/connection.ts";
 import type { ServerConnection } from "../connection/server-connection.ts";
-import { EncodedMessage } from "../protocol/encoded-message.ts";
 import { replayed } from "../protocol/envelope.ts";
+import { Frame } from "../protocol/frame.ts";
 import { checkName } from "../protocol/names.ts";
 import { BEGINNING, EVERYONE } from "../protocol/roomcast-v1.ts";
 import { checkSetting, wholeNumber } from "../protocol/setting.ts";
@@ -120,9 +120,9 @@ export class HistoryReader implements History {
     let sent = 0;
     for (const { id, message, except } of entries) {
       if (to.isExcepted(except)) continue;
-      const { plain } = new EncodedMessage(replayed(message, id));
-      to.transport.grant(plain.bytes.length);
-      to.deliverFrame(plain);
+      const frame = new Frame(replayed(message, id));
+      to.transport.grant(frame.bytes.length);
+      to.deliverFrame(frame);
       sent++;
     }
     return sent;

@@ -7,21 +7,33 @@ const LENGTH_BYTES = 2;
 /** Where a message was sent, as an envelope says it; null: to one user or connection. */
 export type EnvelopeRoom = string | null;
 
-/** A `message` frame of `roomcast.v1`: JSON, or, for binary payloads, a header and then the bytes. */
-export function envelope(payload: Payload, room: EnvelopeRoom, link: Link | null): Payload {
-  const header = { ...(room !== null && { room }), ...(link !== null && pick(link)) };
-  return wrap({ type: "message", ...header }, payload, (text) => text);
+/** A `message` frame of `roomcast.v1`: JSON text, or, for binary payloads, a header and then the bytes. */
+export function envelope(
+  { data, binary }: Payload,
+  room: EnvelopeRoom,
+  link: Link | null,
+): Payload | string {
+  // Put together by hand: this is done for every message, and an object would be made only to be read again.
+  const where = room === null ? "" : `,"room":${JSON.stringify(room)}`;
+  const { id, prev } = link ?? NO_LINK;
+  const links = link === null ? "" : `,"id":${JSON.stringify(id)},"prev":${JSON.stringify(prev)}`;
+  const header = `{"type":"message"${where}${links}`;
+  if (binary) return withBytes(`${header}}`, data);
+  return `${header},"data":${JSON.stringify(data.toString())}}`;
 }
 
+const NO_LINK: Link = { id: "", prev: "" };
+
 /** What a connection gets instead of a message of a durable room that it was left out of. */
-export function skip(room: EnvelopeRoom, link: Link): Payload {
-  const frame = { type: "message", room, ...pick(link), skip: true };
-  return { data: Buffer.from(JSON.stringify(frame)), binary: false };
+export function skip(room: EnvelopeRoom, { id, prev }: Link): string {
+  return JSON.stringify({ type: "message", room, id, prev, skip: true });
 }
 
 /** A message of a log, for a client without the subprotocol: JSON as such, other text as a string. */
-export function replayed(payload: Payload, id: string): Payload {
-  return wrap({ type: "replay", message_id: id }, payload, parsed);
+export function replayed({ data, binary }: Payload, id: string): Payload | string {
+  const header = { type: "replay", message_id: id };
+  if (binary) return withBytes(JSON.stringify(header), data);
+  return JSON.stringify({ ...header, data: parsed(data.toString()) });
 }
 
 /** A frame of a client: a JSON header with the bytes that follow it; null if it is none. */
@@ -41,23 +53,11 @@ export function parsed(text: string): unknown {
   }
 }
 
-function wrap(
-  header: Record<string, unknown>,
-  { data, binary }: Payload,
-  toData: (text: string) => unknown,
-): Payload {
-  if (!binary) {
-    const text = JSON.stringify({ ...header, data: toData(data.toString()) });
-    return { data: Buffer.from(text), binary };
-  }
-  const start = Buffer.from(JSON.stringify(header));
-  const bytes = Buffer.allocUnsafe(LENGTH_BYTES + start.length + data.length);
-  bytes.writeUInt16BE(start.length, 0);
-  bytes.set(start, LENGTH_BYTES);
-  bytes.set(data, LENGTH_BYTES + start.length);
-  return { data: bytes, binary };
-}
-
-function pick({ id, prev }: Link): Link {
-  return { id, prev };
+function withBytes(header: string, data: Buffer): Payload {
+  const length = Buffer.byteLength(header);
+  const bytes = Buffer.allocUnsafe(LENGTH_BYTES + length + data.length);
+  bytes.writeUInt16BE(length, 0);
+  bytes.write(header, LENGTH_BYTES);
+  bytes.set(data, LENGTH_BYTES + length);
+  return { data: bytes, binary: true };
 }

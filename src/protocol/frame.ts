@@ -12,22 +12,25 @@ export class Frame {
   readonly bytes: Buffer;
   readonly #payloadStart: number;
 
-  constructor(payload: Payload) {
-    const { data } = payload;
-    const start = headerLength(data.length);
-    const bytes = Buffer.allocUnsafe(start + data.length);
-    bytes[0] = payload.binary ? FIN_BINARY : FIN_TEXT;
+  /** Text is encoded right into its place. */
+  constructor(payload: Payload | string) {
+    const isText = typeof payload === "string";
+    const length = isText ? Buffer.byteLength(payload) : payload.data.length;
+    const start = headerLength(length);
+    const bytes = Buffer.allocUnsafe(start + length);
+    bytes[0] = !isText && payload.binary ? FIN_BINARY : FIN_TEXT;
     // Section 5.2: 7 bits, or 126 and 16 bits, or 127 and 64 bits; always the shortest form.
     if (start === 2) {
-      bytes[1] = data.length;
+      bytes[1] = length;
     } else if (start === 4) {
       bytes[1] = 126;
-      bytes.writeUInt16BE(data.length, 2);
+      bytes.writeUInt16BE(length, 2);
     } else {
       bytes[1] = 127;
-      bytes.writeBigUInt64BE(BigInt(data.length), 2);
+      bytes.writeBigUInt64BE(BigInt(length), 2);
     }
-    bytes.set(data, start);
+    if (isText) bytes.write(payload, start);
+    else bytes.set(payload.data, start);
     this.bytes = bytes;
     this.#payloadStart = start;
   }
