@@ -31,7 +31,8 @@ export interface ExtractedToken {
  *   as RFC 6750 section 3.1 asks for. With its usual code if one is larger than 8 KiB: answer 401.
  */
 export function extractToken(request: IncomingMessage): ExtractedToken {
-  const { authorization = [], "x-api-key": apiKeys = [] } = request.headersDistinct;
+  const authorization = valuesOf(request, "authorization");
+  const apiKeys = valuesOf(request, "x-api-key");
   const protocols = offeredProtocols(request);
 
   const found: { token: string; source: TokenSource }[] = [];
@@ -41,7 +42,7 @@ export function extractToken(request: IncomingMessage): ExtractedToken {
       if (token !== "") found.push({ token, source });
     }
   };
-  take("query", query(request).getAll("token"));
+  take("query", queryTokens(request));
   take("authorization", authorization.map(bearerToken));
   take(
     "subprotocol",
@@ -61,12 +62,28 @@ export function extractToken(request: IncomingMessage): ExtractedToken {
   return { token, source, subprotocol: protocols.includes("bearer") ? "bearer" : null };
 }
 
-/** The query of a request's target. Not by `new URL`, which throws at what a stranger may send. */
-function query(request: IncomingMessage): URLSearchParams {
+/** The tokens in the query of a request. Not by `new URL`, which throws at what a stranger may send. */
+function queryTokens(request: IncomingMessage): readonly string[] {
   const [target = ""] = (request.url ?? "").split("#", 1);
   const start = target.indexOf("?");
-  return new URLSearchParams(start < 0 ? "" : target.slice(start));
+  // Parsed only where there may be one, perhaps written in another way.
+  if (start < 0 || !(target.includes("token", start) || target.includes("%", start))) return NONE;
+  return new URLSearchParams(target.slice(start)).getAll("token");
 }
+
+/** The values of a header, one for each time it was sent; not by `headersDistinct`, which makes all of them. */
+function valuesOf({ rawHeaders }: IncomingMessage, name: string): readonly string[] {
+  let values: string[] | null = null;
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const [header = "", value = ""] = [rawHeaders[i], rawHeaders[i + 1]];
+    if (header.length !== name.length || header.toLowerCase() !== name) continue;
+    values ??= [];
+    values.push(value);
+  }
+  return values ?? NONE;
+}
+
+const NONE: readonly string[] = [];
 
 /** The token in an Authorization header; "" if its scheme is another. RFC 6750 section 2.1. */
 function bearerToken(header: string): string {
@@ -78,6 +95,6 @@ function bearerToken(header: string): string {
 
 /** The subprotocols in the order they were offered. RFC 6455 section 11.3.4. */
 function offeredProtocols(request: IncomingMessage): string[] {
-  const headers = request.headersDistinct["sec-websocket-protocol"] ?? [];
+  const headers = valuesOf(request, "sec-websocket-protocol");
   return headers.flatMap((header) => header.split(",")).map((protocol) => protocol.trim());
 }

@@ -162,7 +162,10 @@ export class ServerConnection extends Endpoint implements Connection<unknown>, S
   // Rooms
 
   join(room: string): Promise<boolean> {
-    return this.#unawaited(this.#join(room), "join");
+    return this.#unawaited(
+      this.authorizes ? this.#join(room) : this.#host.join(this, room),
+      "join",
+    );
   }
 
   leave(room: string): Promise<boolean> {

@@ -25,7 +25,8 @@ export class LocalPresence {
     if (users === undefined) this.#counts.set(place, new Map([[user, 1]]));
     else users.set(user, count + 1);
     if (count > 0) return "none";
-    return this.#held.delete(holdKey(place, user)) ? "none" : "came";
+    const wasHeld = this.#held.size > 0 && this.#held.delete(holdKey(place, user));
+    return wasHeld ? "none" : "came";
   }
 
   /** A connection of `user` left `place`: on purpose, or `dropped` and perhaps about to return. */

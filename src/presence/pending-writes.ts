@@ -1,9 +1,18 @@
-/** The writes about users in places that are under way, each after the one before it about the same. */
+/**
+ * The writes about users in places that are under way. Each waits for the one before it about the same user and
+ * place; who reads about one waits for it, who reads a list waits for all that had begun by then.
+ */
 export class PendingWrites {
-  /** place → user → the last write */
-  readonly #byPlace: Map<string, Map<string, Promise<void>>> = new Map();
-  /** user → places, the other way round */
-  readonly #placesOf: Map<string, Set<string>> = new Map();
+  /** user and place → the last write */
+  readonly #last: Map<string, Promise<void>> = new Map();
+  /** How many have begun; each has a number. */
+  #begun = 0;
+  /** All with lower numbers are done. */
+  #floor = 0;
+  /** Those with higher numbers that are done too. */
+  readonly #done: Set<number> = new Set();
+  /** Those who wait until the floor is as high as this; the lowest first. */
+  readonly #waiting: { readonly floor: number; readonly resolve: () => void }[] = [];
 
   /** Begins a write, handing it the one it has to wait for. It MUST NOT reject. */
   add(
@@ -11,35 +20,39 @@ export class PendingWrites {
     user: string,
     write: (before: Promise<void> | undefined) => Promise<void>,
   ): Promise<void> {
-    const users = this.#byPlace.get(place) ?? new Map<string, Promise<void>>();
-    const done = write(users.get(user)).then(() => {
-      if (users.get(user) === done) this.#delete(place, user);
+    const key = `${user}\n${place}`;
+    const number = this.#begun++;
+    const done = write(this.#last.get(key)).then(() => {
+      if (this.#last.get(key) === done) this.#last.delete(key);
+      this.#ended(number);
     });
-    this.#byPlace.set(place, users.set(user, done));
-    const places = this.#placesOf.get(user) ?? new Set<string>();
-    this.#placesOf.set(user, places.add(place));
+    this.#last.set(key, done);
     return done;
   }
 
-  /** Those about a place, or a user, or a user in a place; without either, all. */
-  about(place: string | undefined, user: string | undefined): Promise<void>[] {
-    const places = user === undefined ? this.#byPlace.keys() : (this.#placesOf.get(user) ?? []);
-    const found: Promise<void>[] = [];
-    for (const one of place === undefined ? places : [place]) {
-      const users = this.#byPlace.get(one);
-      const only = user === undefined ? undefined : users?.get(user);
-      if (only !== undefined) found.push(only);
-      else if (user === undefined) for (const write of users?.values() ?? []) found.push(write);
-    }
-    return found;
+  /** Resolves when the writes about a user in a place are done. */
+  about(place: string, user: string): Promise<void> {
+    return this.#last.get(`${user}\n${place}`) ?? DONE;
   }
 
-  #delete(place: string, user: string): void {
-    const users = this.#byPlace.get(place);
-    users?.delete(user);
-    if (users?.size === 0) this.#byPlace.delete(place);
-    const places = this.#placesOf.get(user);
-    places?.delete(place);
-    if (places?.size === 0) this.#placesOf.delete(user);
+  /** Resolves when all that have begun are done. */
+  all(): Promise<void> {
+    if (this.#floor === this.#begun) return DONE;
+    const floor = this.#begun;
+    return new Promise((resolve) => void this.#waiting.push({ floor, resolve }));
+  }
+
+  #ended(number: number): void {
+    if (number !== this.#floor) {
+      this.#done.add(number);
+      return;
+    }
+    this.#floor++;
+    while (this.#done.delete(this.#floor)) this.#floor++;
+    while ((this.#waiting[0]?.floor ?? Number.POSITIVE_INFINITY) <= this.#floor) {
+      this.#waiting.shift()?.resolve();
+    }
   }
 }
+
+const DONE: Promise<void> = Promise.resolve();

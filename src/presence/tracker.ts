@@ -41,6 +41,8 @@ export interface PresenceObserver {
 /** The longest time a timer of Node can wait for, in milliseconds. */
 const MAX_TIMER_MS = 0x7fff_ffff;
 
+const DONE: Promise<void> = Promise.resolve();
+
 /** The place that stands for being online; no room has an empty name. */
 const ONLINE = "";
 
@@ -57,6 +59,7 @@ export class PresenceTracker implements Presence {
   /** For each of them: the rooms they are in as a user. */
   readonly #asUser: Map<string, UserRooms> = new Map();
   readonly #writes: PendingWrites = new PendingWrites();
+  readonly #failed = (error: unknown): void => this.#observer.report(error);
   readonly #watches: Set<PresenceWatch> = new Set();
   #graceTimer: NodeJS.Timeout | null = null;
   #started = false;
@@ -77,7 +80,7 @@ export class PresenceTracker implements Presence {
     if (this.#graceTimer !== null) clearTimeout(this.#graceTimer);
     this.#graceTimer = null;
     for (const watch of this.#watches) watch.end();
-    await this.#settled(undefined);
+    await this.#writes.all();
     this.#started = false;
     this.#local.clear();
     this.#entries.clear();
@@ -86,10 +89,9 @@ export class PresenceTracker implements Presence {
   }
 
   /** A connection of the user was made. The cluster is told after `ready`; resolves when it knows. */
-  async connected(user: string, entry: PresenceEntry, ready: Promise<void> | null): Promise<void> {
+  connected(user: string, entry: PresenceEntry, ready: Promise<void> | null): Promise<void> {
     if (!this.#entries.has(user)) this.#entries.set(user, entry);
-    if (this.#local.add(ONLINE, user) === "came") await this.#tell(ONLINE, user, true, ready);
-    else await ready;
+    return this.#came(ONLINE, user, ready);
   }
 
   /** A connection of the user ended: on purpose, or `dropped` and perhaps about to return. */
@@ -98,9 +100,8 @@ export class PresenceTracker implements Presence {
   }
 
   /** A connection of the user joined the room. The cluster is told after `ready`. */
-  async joined(room: string, user: string, ready: Promise<void> | null): Promise<void> {
-    if (this.#local.add(room, user) === "came") await this.#tell(room, user, true, ready);
-    else await ready;
+  joined(room: string, user: string, ready: Promise<void> | null): Promise<void> {
+    return this.#came(room, user, ready);
   }
 
   async left(room: string, user: string, dropped: boolean): Promise<void> {
@@ -130,37 +131,37 @@ export class PresenceTracker implements Presence {
   }
 
   async isOnline(user: string): Promise<boolean> {
-    await this.#settled(ONLINE, user);
+    await this.#writes.about(ONLINE, user);
     return this.#store.isOnline(user);
   }
 
   async get(user: string): Promise<UserPresence> {
-    await this.#settled(ONLINE, user);
+    await this.#writes.about(ONLINE, user);
     return this.#store.get(user);
   }
 
   async *online(): AsyncGenerator<string> {
-    await this.#settled(ONLINE);
+    await this.#writes.all();
     yield* this.#store.onlineUsers();
   }
 
   async onlineCount(): Promise<number> {
-    await this.#settled(ONLINE);
+    await this.#writes.all();
     return this.#store.onlineCount();
   }
 
   async *roomUsers(room: string): AsyncGenerator<string> {
-    await this.#settled(room);
+    await this.#writes.all();
     yield* this.#store.roomUsers(room);
   }
 
   async roomUserCount(room: string): Promise<number> {
-    await this.#settled(room);
+    await this.#writes.all();
     return this.#store.roomUserCount(room);
   }
 
   async *userRooms(user: string): AsyncGenerator<string> {
-    await this.#settled(undefined, user);
+    await this.#writes.all();
     yield* this.#store.userRooms(user);
   }
 
@@ -182,10 +183,9 @@ export class PresenceTracker implements Presence {
     }
   }
 
-  /** Waits for writes that are under way, so that this instance reads what it has written. */
-  async #settled(place: string | undefined, user?: string): Promise<void> {
-    const pending = this.#writes.about(place, user);
-    if (pending.length > 0) await Promise.all(pending);
+  #came(place: string, user: string, ready: Promise<void> | null): Promise<void> {
+    if (this.#local.add(place, user) === "came") return this.#tell(place, user, true, ready);
+    return ready ?? DONE;
   }
 
   async #remove(place: string, user: string, dropped: boolean): Promise<void> {
@@ -202,33 +202,37 @@ export class PresenceTracker implements Presence {
     ready: Promise<void> | null = null,
   ): Promise<void> {
     if (place === ONLINE && !came) this.#forget(user);
-    if (!this.#started) return ready ?? Promise.resolve();
+    if (!this.#started) return ready ?? DONE;
     return this.#writes.add(place, user, (before) =>
       this.#writeAfter(before, ready, place, user, came),
     );
   }
 
-  async #writeAfter(
+  /** Never rejects. */
+  #writeAfter(
     before: Promise<void> | undefined,
     ready: Promise<void> | null,
     place: string,
     user: string,
     came: boolean,
   ): Promise<void> {
-    if (before !== undefined) await before;
-    try {
-      if (ready !== null) await ready;
-      if (place !== ONLINE) await this.#writeRoom(place, user, came);
-      else if (came) await this.#writeOnline(user);
-      else if (await this.#store.offline(user)) this.#observer.raise({ type: "offline", user });
-    } catch (error) {
-      this.#observer.report(error);
-    }
+    const write = (): Promise<void> => this.#write(place, user, came);
+    const turn = before === undefined ? ready : before.then(() => ready ?? undefined);
+    // Mostly nothing has to be waited for.
+    return (turn === null ? write() : turn.then(write)).catch(this.#failed);
   }
 
-  async #writeRoom(room: string, user: string, came: boolean): Promise<void> {
-    const changed = came ? this.#store.enter(room, user) : this.#store.exit(room, user);
-    if (await changed) this.#observer.raise({ type: came ? "join" : "leave", user, room });
+  #write(place: string, user: string, came: boolean): Promise<void> {
+    if (place !== ONLINE) {
+      const changed = came ? this.#store.enter(place, user) : this.#store.exit(place, user);
+      return changed.then((isNew) => {
+        if (isNew) this.#observer.raise({ type: came ? "join" : "leave", user, room: place });
+      });
+    }
+    if (came) return this.#writeOnline(user);
+    return this.#store.offline(user).then((isNew) => {
+      if (isNew) this.#observer.raise({ type: "offline", user });
+    });
   }
 
   async #writeOnline(user: string): Promise<void> {
@@ -237,7 +241,10 @@ export class PresenceTracker implements Presence {
     const { first, rooms, version } = await this.#store.online(user, entry);
     if (first) this.#observer.raise({ type: "online", user });
     // Joined as a user before the start, so the cluster does not know yet.
-    for (const room of [...this.roomsAsUser(user)]) await this.#store.joinAsUser(user, room);
+    const asUser = this.#asUser.get(user);
+    if (asUser !== undefined) {
+      for (const room of [...asUser.rooms]) await this.#store.joinAsUser(user, room);
+    }
     for (const room of rooms) {
       if (this.noteAsUser(user, room, true, version)) this.#observer.joinedAsUser(user, room);
     }

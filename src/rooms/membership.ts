@@ -21,6 +21,11 @@ export interface MembershipParts {
   readonly failed: (error: unknown) => void;
 }
 
+const YES = Promise.resolve(true);
+const NO = Promise.resolve(false);
+const yes = (): boolean => true;
+const no = (): boolean => false;
+
 /** Who of this instance is in which room, and that what is sent to those rooms arrives here. */
 export class Membership {
   readonly #parts: MembershipParts;
@@ -47,23 +52,26 @@ export class Membership {
    * Resolves to whether it was not in the room before, once messages to the room will arrive; false also for a
    * connection that is gone by now.
    */
-  async join(connection: ServerConnection, name: string): Promise<boolean> {
-    const { registry, arrivals, presence } = this.#parts;
-    const room = registry.room(name);
-    if (connection.rooms.has(name)) {
-      if (room.opening !== null) await room.opening;
-      return false;
+  join(connection: ServerConnection, name: string): Promise<boolean> {
+    try {
+      return this.#join(connection, this.#parts.registry.room(name));
+    } catch (error) {
+      return Promise.reject(error);
     }
+  }
+
+  #join(connection: ServerConnection, room: Room): Promise<boolean> {
+    const { registry, arrivals, presence } = this.#parts;
+    if (connection.rooms.has(room.name)) return room.opening?.then(no) ?? NO;
     // Behind an await it may have gone: what it joined now nobody would ever leave.
-    if (!registry.connections.has(connection)) return false;
+    if (!registry.connections.has(connection)) return NO;
     this.#checkRoom(connection);
     registry.join(connection, room);
     const opening = this.follow(room);
     if (connection.enveloped) arrivals.join(connection, room, opening);
     const { userId } = connection;
-    if (userId !== undefined) await presence.joined(name, userId, opening);
-    else if (opening !== null) await opening;
-    return true;
+    if (userId !== undefined) return presence.joined(room.name, userId, opening).then(yes);
+    return opening?.then(yes) ?? YES;
   }
 
   async leave(connection: ServerConnection, name: string): Promise<boolean> {

@@ -88,12 +88,15 @@ export class Admission {
 
   /**
    * Takes one of the user's places for a connection that is about to be made; it is given back when that
-   * ends. Whether there was one.
+   * ends. Whether there was one; at once where there is no limit.
    */
-  async reserve(user: string, connection: string): Promise<boolean> {
-    if (this.#userLimit === null) return true;
+  reserve(user: string, connection: string): true | Promise<boolean> {
+    return this.#userLimit === null || this.#reserve(user, connection, this.#userLimit);
+  }
+
+  async #reserve(user: string, connection: string, limit: UserLimit): Promise<boolean> {
     const { presence } = this.#instance.attachment;
-    const { granted, replaced } = await presence.reserve(user, connection, this.#userLimit);
+    const { granted, replaced } = await presence.reserve(user, connection, limit);
     for (const oldest of replaced) {
       this.#instance.background(this.#addresses.disconnect(oldest, CloseCode.replaced, "replaced"));
     }

@@ -30,24 +30,32 @@ export interface Authentication {
 /** Who a request comes from: a principal, null for an anonymous client, or why it is refused. */
 export type Verdict = { readonly principal: Principal | null } | { readonly refusal: Refusal };
 
-/** Asks the authenticators in turn who sent a request. Never rejects. */
-export async function authenticate(
+/** Asks the authenticators in turn who sent a request; at once where they know at once. Never throws or rejects. */
+export function authenticate(
   request: IncomingMessage,
   socket: Duplex,
   authentication: Authentication,
-): Promise<Verdict> {
+): Verdict | Promise<Verdict> {
+  const refused = (error: unknown): Verdict => refusalFor(error, socket, authentication);
   try {
     const { token } = extractToken(request);
-    const principal = await ask(request, socket, token, authentication);
-    const anonymous = authentication.optional && token === null;
-    return principal === null && !anonymous ? { refusal: UNAUTHORIZED } : { principal };
+    const judge = (principal: Principal | null): Verdict => {
+      const anonymous = authentication.optional && token === null;
+      return principal === null && !anonymous ? { refusal: UNAUTHORIZED } : { principal };
+    };
+    const answer = ask(request, socket, token, authentication);
+    return isThenable(answer) ? answer.then(judge).catch(refused) : judge(answer);
   } catch (error) {
-    if (error instanceof AuthenticationError) {
-      return { refusal: BAD_REQUEST_CODES.has(error.code) ? BAD_REQUEST : UNAUTHORIZED };
-    }
-    if (!socket.destroyed) authentication.report(error);
-    return { refusal: RETRY_LATER };
+    return refused(error);
   }
+}
+
+function refusalFor(error: unknown, socket: Duplex, authentication: Authentication): Verdict {
+  if (error instanceof AuthenticationError) {
+    return { refusal: BAD_REQUEST_CODES.has(error.code) ? BAD_REQUEST : UNAUTHORIZED };
+  }
+  if (!socket.destroyed) authentication.report(error);
+  return { refusal: RETRY_LATER };
 }
 
 /** Asks them about a fresh token of a client that is connected. Rejects if it could not be checked. */
@@ -89,19 +97,19 @@ class Inquiry implements AuthenticationContext {
 }
 
 /** Asks them in turn; nobody waits for those that know at once. */
-async function ask(
+function ask(
   request: IncomingMessage,
   socket: Duplex,
   token: string | null,
   { authenticators, timeoutMs }: Authentication,
-): Promise<Principal | null> {
+): Principal | null | Promise<Principal | null> {
   const inquiry = new Inquiry(token);
   for (const [i, authenticator] of authenticators.entries()) {
     const answer = authenticator(request, inquiry);
     if (isThenable(answer)) {
       const rest = authenticators.slice(i + 1);
       const asked = askInTurn(Promise.resolve(answer), rest, request, inquiry);
-      return checkPrincipal(await inTime(asked, socket, inquiry, timeoutMs));
+      return inTime(asked, socket, inquiry, timeoutMs).then(checkPrincipal);
     }
     if (answer !== null) return checkPrincipal(answer);
   }

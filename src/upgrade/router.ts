@@ -161,10 +161,8 @@ export class WebSocketRouter {
       refuse(socket, { status: 404 });
       return;
     }
-    upgrade(this.#manager, { request, socket, head, ...found }, this.#rules).catch((error) => {
-      this.#manager.reportError(error, "upgrade");
-      socket.destroy();
-    });
+    const { route, params } = found;
+    upgrade(this.#manager, { request, socket, head, route, params }, this.#rules);
   }
 
   #adding(access: Access): AddRoute {

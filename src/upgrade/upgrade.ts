@@ -9,6 +9,7 @@ import { addressGroup, clientAddress } from "../limits/client-address.ts";
 import { CloseCode } from "../protocol/close-codes.ts";
 import { quote } from "../protocol/names.ts";
 import { SUBPROTOCOL } from "../protocol/roomcast-v1.ts";
+import { isThenable } from "../protocol/thenable.ts";
 import { TOO_MANY } from "../server/admission.ts";
 import type { ConnectionManager } from "../server/connection-manager.ts";
 import type { Renew } from "../v1/session.ts";
@@ -17,6 +18,7 @@ import {
   authenticate,
   RETRY_LATER,
   reauthenticate,
+  type Verdict,
 } from "./authentication.ts";
 import { type Context, type HandlerHost, Handling } from "./handler.ts";
 import { checkHandshake, isForeignOrigin, type Refusal, refuse } from "./handshake.ts";
@@ -58,14 +60,14 @@ const TOO_MANY_REQUESTS: Refusal = { status: 429, headers: { "Retry-After": "5" 
 /**
  * The way of an upgrade: a well-formed handshake, from where it may come; a seat; a credential; a place
  * among the user's connections; then a connection and its handler. Each step may refuse with an HTTP
- * status, and until the last nothing of the application has run but its authenticators.
+ * status, and until the last nothing of the application has run but its authenticators. Where nobody has to wait
+ * for them, all of it happens at once. Never throws.
  */
-export async function upgrade(
+export function upgrade(
   manager: ConnectionManager,
   upgradeRequest: UpgradeRequest,
   rules: UpgradeRules,
-): Promise<void> {
-  const { admission: admitting } = manager;
+): void {
   const { request, socket } = upgradeRequest;
   const address = addressOf(request, rules.trusted);
   const turnAway = (refusal: Refusal): void => {
@@ -75,34 +77,65 @@ export async function upgrade(
   };
 
   const refusal = checkHandshake(request) ?? checkOrigin(request, rules) ?? checkOpen(manager);
-  if (refusal !== null) return turnAway(refusal);
+  if (refusal !== null) {
+    turnAway(refusal);
+    return;
+  }
 
   const group = addressGroup(address);
-  const seating = admitting.takeSeat(group);
-  if (seating !== "taken") return turnAway(seating === "full" ? RETRY_LATER : TOO_MANY_REQUESTS);
-
-  let admission: Admission | null = null;
-  let webSocket: NativeSocket | null = null;
-  try {
-    const admitted = await admit(manager, upgradeRequest, rules);
-    if ("status" in admitted) return turnAway(admitted);
-    admission = admitted;
-    // A stop may have begun meanwhile.
-    const late = checkOpen(manager);
-    if (late !== null) return turnAway(late);
-    webSocket = accept(upgradeRequest, address);
-  } finally {
-    if (webSocket === null) {
-      admitting.freeSeat(group);
-      if (admission !== null) admitting.unreserve(admission.principal?.id, admission.id);
-    }
+  const seating = manager.admission.takeSeat(group);
+  if (seating !== "taken") {
+    turnAway(seating === "full" ? RETRY_LATER : TOO_MANY_REQUESTS);
+    return;
   }
-  if (webSocket === null) return;
-  if (admission.hasPlace) run(manager, webSocket, upgradeRequest, admission, group, rules);
-  else {
-    webSocket.once("close", () => admitting.freeSeat(group));
+
+  const failed = (error: unknown): void => {
+    manager.admission.freeSeat(group);
+    manager.reportError(error, "upgrade");
+    socket.destroy();
+  };
+  const decided = (admitted: Admission | Refusal): void => {
+    // A stop may have begun meanwhile.
+    const late = "status" in admitted ? admitted : checkOpen(manager);
+    if (late !== null) {
+      manager.admission.freeSeat(group);
+      if (!("status" in admitted)) giveBack(manager, admitted);
+      turnAway(late);
+    } else if (!("status" in admitted)) {
+      letIn(manager, upgradeRequest, admitted, { address, group }, rules);
+    }
+  };
+  try {
+    const admitted = admit(manager, upgradeRequest, rules);
+    if (isThenable(admitted)) admitted.then(decided).catch(failed);
+    else decided(admitted);
+  } catch (error) {
+    failed(error);
+  }
+}
+
+/** Answers the handshake; the seat is the connection's from here on. */
+function letIn(
+  manager: ConnectionManager,
+  upgradeRequest: UpgradeRequest,
+  admission: Admission,
+  { address, group }: { address: string | undefined; group: string | null },
+  rules: UpgradeRules,
+): void {
+  const webSocket = accept(upgradeRequest, address);
+  if (webSocket === null) {
+    manager.admission.freeSeat(group);
+    giveBack(manager, admission);
+  } else if (admission.hasPlace) {
+    run(manager, webSocket, upgradeRequest, admission, group, rules);
+  } else {
+    webSocket.once("close", () => manager.admission.freeSeat(group));
     webSocket.close(CloseCode.tooManyConnections, TOO_MANY);
   }
+}
+
+function giveBack(manager: ConnectionManager, { principal, id, hasPlace }: Admission): void {
+  if (hasPlace) manager.admission.unreserve(principal?.id, id);
 }
 
 function addressOf(request: IncomingMessage, trusted: BlockList | null): string | undefined {
@@ -120,20 +153,25 @@ function checkOpen(manager: ConnectionManager): Refusal | null {
 }
 
 /** Finds out who it is, whether the route is open to them, and takes a place for them. */
-async function admit(
+function admit(
   manager: ConnectionManager,
   { request, socket, route }: UpgradeRequest,
   rules: UpgradeRules,
-): Promise<Admission | Refusal> {
+): Admission | Refusal | Promise<Admission | Refusal> {
   const id = makeConnectionId(manager.instanceId);
   const { authentication, admits } = route.access;
   if (authentication === "none") return { principal: null, id, hasPlace: true };
-  const verdict = await authenticate(request, socket, authenticationOf(manager, route, rules));
-  if ("refusal" in verdict) return verdict.refusal;
-  const { principal } = verdict;
-  if (principal === null) return { principal, id, hasPlace: true };
-  if (!admits(principal)) return FORBIDDEN;
-  return { principal, id, hasPlace: await manager.admission.reserve(principal.id, id) };
+  const judge = (verdict: Verdict): Admission | Refusal | Promise<Admission> => {
+    if ("refusal" in verdict) return verdict.refusal;
+    const { principal } = verdict;
+    if (principal === null) return { principal, id, hasPlace: true };
+    if (!admits(principal)) return FORBIDDEN;
+    const reserved = manager.admission.reserve(principal.id, id);
+    if (reserved === true) return { principal, id, hasPlace: true };
+    return reserved.then((hasPlace) => ({ principal, id, hasPlace }));
+  };
+  const verdict = authenticate(request, socket, authenticationOf(manager, route, rules));
+  return isThenable(verdict) ? verdict.then(judge) : judge(verdict);
 }
 
 function authenticationOf(

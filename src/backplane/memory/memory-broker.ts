@@ -20,6 +20,10 @@ export class MemoryChannels {
     else this.#subscribers.set(channel, rest);
   }
 
+  unsubscribeAll(instance: Instance): void {
+    for (const channel of this.#subscribers.keys()) this.unsubscribe(channel, instance);
+  }
+
   /** A list that stays as it is, whoever comes or goes meanwhile. */
   subscribers(channel: Channel): readonly Instance[] {
     return this.#subscribers.get(channel) ?? NOBODY;
@@ -27,26 +31,26 @@ export class MemoryChannels {
 }
 
 const NOBODY: readonly Instance[] = [];
+const SUBSCRIBED: Promise<void> = Promise.resolve();
 
 /** Delivers at once: a publication has reached every instance when `publish` returns. */
 export class MemoryBroker implements Broker {
   readonly status: BrokerStatus = "connected";
   readonly #channels: MemoryChannels;
   readonly #instance: Instance;
-  readonly #own: Set<Channel> = new Set();
 
   constructor(channels: MemoryChannels, instance: Instance) {
     this.#channels = channels;
     this.#instance = instance;
   }
 
-  async subscribe(channel: Channel): Promise<void> {
-    this.#own.add(channel);
+  subscribe(channel: Channel): Promise<void> {
     this.#channels.subscribe(channel, this.#instance);
+    return SUBSCRIBED;
   }
 
   unsubscribe(channel: Channel): void {
-    if (this.#own.delete(channel)) this.#channels.unsubscribe(channel, this.#instance);
+    this.#channels.unsubscribe(channel, this.#instance);
   }
 
   publish(channel: Channel, packet: Packet): Promise<Publication> {
@@ -63,7 +67,6 @@ export class MemoryBroker implements Broker {
   }
 
   close(): void {
-    for (const channel of this.#own) this.#channels.unsubscribe(channel, this.#instance);
-    this.#own.clear();
+    this.#channels.unsubscribeAll(this.#instance);
   }
 }
