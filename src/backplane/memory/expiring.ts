@@ -1,29 +1,56 @@
-/** Values that are forgotten after a time of their own. */
-export class Expiring<T> {
-  readonly #values: Map<string, { readonly value: T; readonly until: number }> = new Map();
+/** What an entry takes besides its text, in bytes. */
+const ENTRY_BYTES = 240;
+/** All values of one kind together take at most this much memory; those set longest ago go first. */
+const MAX_BYTES = 64 * 1024 * 1024;
 
-  get(key: string): T | undefined {
-    const found = this.#values.get(key);
+interface Entry {
+  readonly value: string;
+  readonly until: number;
+}
+
+/** Texts that are forgotten after a time of their own, or sooner if there are too many. */
+export class Expiring {
+  readonly #entries: Map<string, Entry> = new Map();
+  readonly #maxBytes: number;
+  #bytes = 0;
+
+  /** `maxBytes`: of memory. */
+  constructor(maxBytes: number = MAX_BYTES) {
+    this.#maxBytes = maxBytes;
+  }
+
+  /** What it takes of memory, in bytes. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get(key: string): string | undefined {
+    const found = this.#entries.get(key);
     if (found === undefined || found.until <= Date.now()) return undefined;
     return found.value;
   }
 
-  set(key: string, value: T, forMs: number): void {
-    this.#forget();
-    this.#values.delete(key);
-    this.#values.set(key, { value, until: Date.now() + forMs });
+  set(key: string, value: string, forMs: number): void {
+    const now = Date.now();
+    this.delete(key);
+    this.#entries.set(key, { value, until: now + forMs });
+    this.#bytes += sizeOf(key, value);
+    // Those set longest ago are first; most have the same time to live.
+    for (const [oldest, { until }] of this.#entries) {
+      if (until > now && this.#bytes <= this.#maxBytes) return;
+      if (oldest !== key) this.delete(oldest);
+    }
   }
 
   delete(key: string): void {
-    this.#values.delete(key);
+    const found = this.#entries.get(key);
+    if (found === undefined) return;
+    this.#entries.delete(key);
+    this.#bytes -= sizeOf(key, found.value);
   }
+}
 
-  /** Those set longest ago are first; most have the same time to live. */
-  #forget(): void {
-    const now = Date.now();
-    for (const [key, { until }] of this.#values) {
-      if (until > now) return;
-      this.#values.delete(key);
-    }
-  }
+/** Texts take two bytes for each unit at most. */
+function sizeOf(key: string, value: string): number {
+  return ENTRY_BYTES + 2 * (key.length + value.length);
 }

@@ -35,9 +35,9 @@ export class MemoryLogs {
   /** In the order of their last entry. */
   readonly #logs: Map<LogName, Kept> = new Map();
   /** The ends of logs that were forgotten: a room that fell quiet goes on where it was. */
-  readonly #ends: Expiring<string> = new Expiring();
+  readonly #ends: Expiring = new Expiring();
   /** `<log> <idempotency key>` → position */
-  readonly #keys: Expiring<string> = new Expiring();
+  readonly #keys: Expiring = new Expiring();
   #bytes = 0;
 
   append(name: LogName, { message, except }: MessagePacket, policy: HistoryPolicy): Link {

@@ -3,8 +3,8 @@ import { Expiring } from "./expiring.ts";
 
 /** The messages of all who share a memory backplane. */
 export class MemoryReceipts implements ReceiptStore {
-  readonly #holders: Expiring<string> = new Expiring();
-  readonly #answers: Expiring<string> = new Expiring();
+  readonly #holders: Expiring = new Expiring();
+  readonly #answers: Expiring = new Expiring();
 
   async claim(key: string, holder: string): Promise<Claim> {
     const answer = this.#answers.get(key);
