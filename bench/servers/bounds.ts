@@ -1,5 +1,5 @@
 import { createServer } from "node:http";
-import { connect, type AddressInfo, type Socket } from "node:net";
+import { type AddressInfo, connect, type Socket } from "node:net";
 import { setTimeout as wait } from "node:timers/promises";
 import type { MessagePacket } from "../../src/backplane/contract/broker.ts";
 import { memoryBackplane } from "../../src/backplane/memory/memory-backplane.ts";

@@ -328,9 +328,10 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
       for (const room of wanted) this.#tell({ type: "join", room });
       return socket.ping;
     }
+    const { origin: connection } = this.#positions;
     const frames = this.#positions.resume(wanted);
     for (const [index, rooms] of frames.entries()) {
-      this.#tell({ type: "resume", rooms, more: index < frames.length - 1 });
+      this.#tell({ type: "resume", rooms, connection, more: index < frames.length - 1 });
     }
     return socket.ping ?? ((t) => this.#tell({ type: "ping", t }));
   }

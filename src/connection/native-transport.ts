@@ -69,11 +69,6 @@ export class NativeSocket extends WebSocket {
     return (this.listenerCount(event) > 0 && super.emit(event, ...args)) || owner !== null;
   }
 
-  /** Whether it belongs to a connection. */
-  get isOwned(): boolean {
-    return this.#owner !== null;
-  }
-
   override close(code?: number, reason?: string | Buffer): void {
     if (this.readyState === WebSocket.OPEN) {
       this.#owner?.closing(code ?? 1005, reason === undefined ? "" : reason.toString());

@@ -15,10 +15,8 @@ import { isThenable } from "../protocol/thenable.ts";
 import { unawaited } from "../protocol/unawaited.ts";
 import type { CloseInfo, Connection, Delivery } from "./connection.ts";
 import { Endpoint } from "./endpoint.ts";
-import { ForeignTransport } from "./foreign-transport.ts";
 import type { ConnectionBounds, ConnectionHost, Identity, RouteRules } from "./host.ts";
-import { NativeSocket } from "./native-transport.ts";
-import { listen } from "./socket-events.ts";
+import { openTransport } from "./open-transport.ts";
 
 const FORBIDDEN = {
   type: "error",
@@ -72,11 +70,8 @@ export class ServerConnection extends Endpoint implements Connection<unknown>, S
     bounds: ConnectionBounds,
     rules: RouteRules,
   ) {
-    const { maxBufferedBytes } = bounds;
     super(host.fanOut, socket.protocol === SUBPROTOCOL, socket.readyState, (owner) =>
-      socket instanceof NativeSocket
-        ? socket.transport(owner, maxBufferedBytes)
-        : new ForeignTransport(socket, owner, maxBufferedBytes, remoteAddress),
+      openTransport(socket, owner, bounds.maxBufferedBytes, remoteAddress),
     );
     this.#host = host;
     this.#bounds = bounds;
@@ -88,7 +83,6 @@ export class ServerConnection extends Endpoint implements Connection<unknown>, S
     this.#rules = rules;
     this.inbound = new Inbound(this, this.transport, bounds, rules.schema);
     if (this.state !== "open") this.inbound.end();
-    if (!(socket instanceof NativeSocket)) listen(socket, this);
   }
 
   get principal(): Principal | null {

@@ -44,14 +44,18 @@ const OWNER = Symbol("roomcast.owner");
 
 type OwnedSocket = WebSocket & { [OWNER]?: SocketOwner };
 
-/** Whether a socket that somebody else accepted is a connection's already. */
+/** Whether a socket is a connection's already. */
 export function isOwned(socket: WebSocket): boolean {
   return (socket as OwnedSocket)[OWNER] !== undefined;
 }
 
+/** Makes a socket a connection's. */
+export function own(socket: WebSocket, owner: SocketOwner): void {
+  (socket as OwnedSocket)[OWNER] = owner;
+}
+
 /** Listens to a socket that somebody else accepted; ours hand over their events by themselves. */
 export function listen(socket: WebSocket, owner: SocketOwner): void {
-  (socket as OwnedSocket)[OWNER] = owner;
   for (const event of EVENTS) {
     socket.on(event, (first?: unknown, second?: unknown) => {
       tellOwner(owner, event, first, second, socket.listenerCount("message") > 1);

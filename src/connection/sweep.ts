@@ -14,22 +14,26 @@ export interface SweepTimes {
   readonly expiryGraceMs: number;
 }
 
-/** Each connection is looked at this often for each of the times above, and at least every `MAX_CYCLE_MS`. */
+/** Every connection is looked at this often for each of the times above, and at least every `MAX_CYCLE_MS`. */
 const LOOKS = 20;
-const MAX_CYCLE_MS = 500;
+const MAX_CYCLE_MS = 1000;
 const MIN_CYCLE_MS = 10;
+/** Those with something of their own to wait for are looked at at least this often. */
+const MAX_PRESSING_MS = 500;
 
 /**
  * Looks at every connection again and again: pings it once in `pingIntervalMs` and ends it when it stays silent
- * (4408), when its credential has expired (4401), or when it began a message and does not finish it (1008); and
- * lets its dialect look at what is due. One timer for all; a look costs some nanoseconds, and the pings are
- * spread over the interval, those of one look together, so that their answers come together too.
+ * (4408) or when it began a message and does not finish it (1008); and, more often, at those whose credential ends
+ * (4401) or whose dialect has something to wait for. Two timers for all; a look costs some nanoseconds, and the pings
+ * are spread over the interval, those of one look together, so that their answers come together too.
  */
 export class Sweep {
   readonly #times: SweepTimes;
   readonly #connections: () => readonly ServerConnection[];
   readonly #failed: (error: unknown) => void;
-  #timer: NodeJS.Timeout | null = null;
+  /** Those with a credential that ends, or a dialect. */
+  readonly #pressing: Set<ServerConnection> = new Set();
+  #timers: readonly NodeJS.Timeout[] = [];
 
   constructor(
     times: SweepTimes,
@@ -41,39 +45,56 @@ export class Sweep {
     this.#failed = failed;
   }
 
-  start(): void {
-    if (this.#timer !== null) return;
-    const { pingIntervalMs, pingTimeoutMs, messageTimeoutMs } = this.#times;
-    const shortest = Math.min(pingIntervalMs ?? pingTimeoutMs, pingTimeoutMs, messageTimeoutMs);
-    const cycleMs = Math.max(MIN_CYCLE_MS, Math.min(shortest / LOOKS, MAX_CYCLE_MS));
-    const look = guarded(() => {
-      // Whole numbers stay where they are; fractions would be an allocation for each connection.
-      this.#look(Math.floor(performance.now()), Date.now());
-    }, this.#failed);
-    this.#timer = setInterval(look, cycleMs).unref();
+  /** A connection was made. */
+  add(connection: ServerConnection): void {
+    const { dialect, expiresAt } = connection;
+    if (dialect !== null || expiresAt < Number.POSITIVE_INFINITY) this.#pressing.add(connection);
+    if (this.#timers.length === 0) this.#start();
+  }
+
+  /** A connection is about to end. */
+  delete(connection: ServerConnection): void {
+    this.#pressing.delete(connection);
   }
 
   stop(): void {
-    if (this.#timer !== null) clearInterval(this.#timer);
-    this.#timer = null;
+    for (const timer of this.#timers) clearInterval(timer);
+    this.#timers = [];
   }
 
-  #look(now: number, date: number): void {
+  #start(): void {
+    const { pingIntervalMs, pingTimeoutMs, messageTimeoutMs } = this.#times;
+    const shortest = Math.min(pingIntervalMs ?? pingTimeoutMs, pingTimeoutMs, messageTimeoutMs);
+    const cycleMs = Math.max(MIN_CYCLE_MS, Math.min(shortest / LOOKS, MAX_CYCLE_MS));
+    // Whole numbers stay where they are; fractions would be an allocation for each connection.
+    const lookAtAll = guarded(() => this.#lookAtAll(Math.floor(performance.now())), this.#failed);
+    const lookAtPressing = guarded(() => this.#lookAtPressing(), this.#failed);
+    this.#timers = [
+      setInterval(lookAtAll, cycleMs).unref(),
+      setInterval(lookAtPressing, Math.min(cycleMs, MAX_PRESSING_MS)).unref(),
+    ];
+  }
+
+  #lookAtPressing(): void {
+    const [now, date] = [performance.now(), Date.now()];
     const expiredBefore = date - this.#times.expiryGraceMs;
-    const expired: ServerConnection[] = [];
+    for (const connection of this.#pressing) {
+      // A set may be changed while it is walked.
+      if (connection.expiresAt <= expiredBefore) {
+        connection.endFirmly(CloseCode.unauthorized, "credential expired");
+      } else connection.dialect?.tick(now, date);
+    }
+  }
+
+  #lookAtAll(now: number): void {
     const silent: ServerConnection[] = [];
     const unfinished: ServerConnection[] = [];
     for (const connection of this.#connections()) {
-      if (connection.expiresAt <= expiredBefore) expired.push(connection);
-      else if (this.#isSilent(connection, now)) silent.push(connection);
+      if (this.#isSilent(connection, now)) silent.push(connection);
       else if (this.#isUnfinished(connection, now)) unfinished.push(connection);
-      else {
-        this.#ping(connection, now);
-        connection.dialect?.tick(now, date);
-      }
+      else this.#ping(connection, now);
     }
     // Closing takes connections out of the list that was walked.
-    endAll(expired, CloseCode.unauthorized, "credential expired");
     endAll(silent, CloseCode.timeout, "no pong");
     endAll(unfinished, CloseCode.policyViolation, "message not finished");
   }

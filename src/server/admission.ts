@@ -1,7 +1,6 @@
 import type { WebSocket } from "ws";
 import { checkOwnConnectionId, makeConnectionId } from "../connection/connection-id.ts";
 import type { ConnectionBounds, RouteRules } from "../connection/host.ts";
-import { NativeSocket } from "../connection/native-transport.ts";
 import { ServerConnection } from "../connection/server-connection.ts";
 import { isOwned } from "../connection/socket-events.ts";
 import type { UserLimit } from "../connections/reservations.ts";
@@ -158,8 +157,7 @@ export class Admission {
     if (typeof socket?.readyState !== "number" || typeof socket.on !== "function") {
       throw new TypeError("socket must be a WebSocket of the ws library.");
     }
-    if (socket instanceof NativeSocket ? socket.isOwned : isOwned(socket))
-      throw new TypeError("socket is registered already; connect it once.");
+    if (isOwned(socket)) throw new TypeError("socket is registered already; connect it once.");
     const { id, principal = null, userId = principal?.id, metadata = {}, remoteAddress } = options;
     for (const room of options.rooms ?? []) checkName("room", room);
     const identity = {

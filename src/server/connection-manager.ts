@@ -91,7 +91,10 @@ export class ConnectionManager {
         log: this.log,
       },
       {
-        left: (connection) => this.admission.left(connection),
+        left: (connection) => {
+          sweep.delete(connection);
+          this.admission.left(connection);
+        },
         disconnected: (connection, info) => {
           this.admission.closed(connection);
           reporter.disconnected(connection, info);
@@ -110,7 +113,7 @@ export class ConnectionManager {
     this.admission = new Admission(this.#instance, addresses, this.limits, this.config, {
       accepting: () => this.accepting,
       connected: (connection) => {
-        this.#lifecycle.watchConnections();
+        sweep.add(connection);
         reporter.connected(connection);
       },
       failed: (error, stage, connection) => reporter.failed(error, stage, connection),
@@ -160,7 +163,6 @@ export class ConnectionManager {
     return this.stop();
   }
 
-  /** Whether new connections are taken. */
   get accepting(): boolean {
     return this.#lifecycle.accepting;
   }
@@ -195,7 +197,7 @@ export class ConnectionManager {
     return this.#sending(() => this.#messenger.toConnection(connectionId, message));
   }
 
-  /** Sends to all connections of a user in the cluster. */
+  /** To all connections of a user in the cluster. */
   sendToUser(
     userId: string,
     message: Message,

@@ -94,11 +94,6 @@ export class Lifecycle {
     }
   }
 
-  /** There are connections to look after. */
-  watchConnections(): void {
-    this.#sweep.start();
-  }
-
   async #start(): Promise<void> {
     await this.#instance.start();
     this.#addresses.start();

@@ -18,6 +18,7 @@ const anything: Reader<unknown> = (value) => value;
 
 /** What frames of each type have (docs/PROTOCOL.md, sections 4 and 9), as far as a client has use for it. */
 interface Frames {
+  welcome: { readonly connection: string | undefined };
   message: {
     readonly room: string | undefined;
     readonly id: string | undefined;
@@ -60,6 +61,7 @@ const PARSERS: {
     readonly [Field in keyof Frames[Type]]: Reader<Frames[Type][Field]>;
   };
 } = {
+  welcome: { connection: textOrNone },
   message: { room: textOrNone, id: textOrNone, prev: textOrNone, skip: flag, data: textOrNone },
   replay: { message_id: text, data: anything },
   joined: { room: text, recovered: anything, position: textOrNone },

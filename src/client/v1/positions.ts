@@ -38,6 +38,8 @@ export class Positions {
   /** Rooms that the client wants to have left: until the server says so too, what comes of them counts for nothing. */
   readonly #leaving: Set<string> = new Set();
   #order = 0;
+  /** What the first connection was called: for a client nobody knows, its ids of messages go with that. */
+  origin: string | undefined;
 
   /**
    * What each position is worth, the server says: one that is none is a gap of its room.

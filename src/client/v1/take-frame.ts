@@ -33,6 +33,9 @@ export function takeFrame(received: ReceivedMessage, to: FrameTargets): void {
     events.fail(new WebSocketError(message, { code: "bad_frame", cause }));
   }
   switch (frame?.type) {
+    case "welcome":
+      positions.origin ??= frame.connection;
+      break;
     case "message": {
       const { room, id, prev, skip, bytes, data } = frame;
       // As if it had not come: another connection gets it.
