@@ -34,8 +34,8 @@ export interface Instance {
   roomsAsUser(user: string): Iterable<string>;
 
   /**
-   * The cluster changed, not by a call of this instance's: it cleared away an instance that is gone, or was
-   * itself taken for gone and is back. MUST NOT throw.
+   * The cluster changed, and no call of this instance's has said so: it cleared away an instance that is gone, was itself
+   * taken for gone and is back, or the service confirmed a write after nobody waited for it any more. MUST NOT throw.
    */
   raise(transition: Transition): void;
 

@@ -34,9 +34,10 @@ export interface PresenceWatcher {
  * first or loses its last connection of a user (in a room), so writes are absolute and safe to repeat.
  * Entries of instances that are gone MUST NOT show in any answer.
  *
- * A method that answers whether a transition took place MUST say so to exactly one instance.
- * While the service is away, writes MUST resolve with what is true of this instance alone and be
- * made up for later; reads reject with `BackplaneUnavailableError`.
+ * A method that answers whether a transition took place MUST say so to exactly one instance, and MUST NOT say so
+ * before the service has confirmed it. While the service is away, or does not answer within 2.5 s, writes resolve to
+ * "no" and are made up for later; the transitions that makes are raised by then (`Instance.raise`). Reads reject with
+ * `BackplaneUnavailableError`.
  */
 export interface PresenceStore {
   /**
@@ -54,7 +55,10 @@ export interface PresenceStore {
   /** The last one left the room. Whether the user is out of it now. */
   exit(room: string, user: string): Promise<boolean>;
 
-  /** Takes back everything this instance wrote, places too; answers the transitions that made. */
+  /**
+   * Takes back everything this instance wrote, places too; answers the transitions that made. What the service could
+   * not be told is taken back by others when the instance's time is over.
+   */
   withdraw(): Promise<readonly Transition[]>;
 
   isOnline(user: string): Promise<boolean>;

@@ -1,10 +1,9 @@
-import type { Instance } from "../backplane.ts";
 import type { ClientFactory } from "./client-factory.ts";
 import { ClusterServers } from "./cluster-servers.ts";
 import type { Client } from "./connection.ts";
 import { Interest } from "./interest.ts";
 import type { Keys } from "./keys.ts";
-import { RedisBroker, type Transport } from "./redis-broker.ts";
+import { type Receiver, RedisBroker, type Transport } from "./redis-broker.ts";
 import { Scripts } from "./scripts.ts";
 import type { Servers } from "./servers.ts";
 import type { Shard } from "./shard.ts";
@@ -37,7 +36,7 @@ export class RedisLink implements Transport {
   constructor(
     clients: ClientFactory,
     keys: Keys,
-    instance: Instance,
+    instance: Receiver,
     incarnation: string,
     events: LinkEvents,
   ) {

@@ -11,6 +11,9 @@ const DEADLINE_MS = 2500;
 /** How often people are told of messages that nobody can read, in milliseconds. */
 const TELL_GARBAGE_EVERY_MS = 60_000;
 
+/** What a broker needs of its instance. */
+export type Receiver = Pick<Instance, "id" | "receive" | "statusChanged" | "report">;
+
 /** What carries bytes from channel to channel, while it can. Channels are full names. */
 export interface Transport {
   /** Whether messages flow on every channel. */
@@ -53,7 +56,7 @@ interface Outstanding {
  * of a sender's order, and no list of ids is needed.
  */
 export class RedisBroker implements Broker {
-  readonly #instance: Instance;
+  readonly #instance: Receiver;
   readonly #keys: Keys;
   readonly #incarnation: string;
   readonly #transport: Transport;
@@ -68,7 +71,7 @@ export class RedisBroker implements Broker {
   #garbage = 0;
   #garbageToldAt = Number.NEGATIVE_INFINITY;
 
-  constructor(instance: Instance, keys: Keys, incarnation: string, transport: Transport) {
+  constructor(instance: Receiver, keys: Keys, incarnation: string, transport: Transport) {
     this.#instance = instance;
     this.#keys = keys;
     this.#incarnation = incarnation;

@@ -139,7 +139,7 @@ export class RedisTasks implements TaskStore {
   }
 
   async #up(client: Client): Promise<void> {
-    const warnings = await checkServer(client, this.#sharded);
+    const { warnings } = await checkServer(client, this.#sharded);
     this.#said.clear();
     for (const warning of warnings) this.#trouble(warning);
   }

@@ -24,7 +24,7 @@ export async function* scan(
   } while (cursor !== "0");
 }
 
-export async function readPage(
+async function readPage(
   scripts: Scripts,
   command: "SSCAN" | "HSCAN",
   key: string,

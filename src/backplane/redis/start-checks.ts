@@ -6,12 +6,18 @@ import { inTime, isReply } from "./scripts.ts";
 /** The oldest Redis whose scripts and commands are what we need; Valkey says 7.2 or more here. */
 const OLDEST = 7;
 
+export interface ServerCheck {
+  readonly warnings: readonly ConfigurationError[];
+  /** Which start of which server this is; empty where we may not ask. */
+  readonly run: string;
+}
+
 /**
- * Looks whether this Redis will do. Answers warnings.
+ * Looks whether this Redis will do.
  *
  * @throws ConfigurationError if it will not.
  */
-export async function checkServer(client: Client, sharded: boolean): Promise<ConfigurationError[]> {
+export async function checkServer(client: Client, sharded: boolean): Promise<ServerCheck> {
   const info = await readInfo(client);
   const version = info.get("redis_version");
   if (version !== undefined && Number.parseInt(version, 10) < OLDEST) {
@@ -22,13 +28,13 @@ export async function checkServer(client: Client, sharded: boolean): Promise<Con
     throw new ConfigurationError(`${what}: name some of its nodes with the option cluster.`);
   }
   const policy = info.get("maxmemory_policy");
-  if (policy === undefined || policy === "noeviction") return [];
-  return [
-    new ConfigurationError(
-      `Redis may throw away presence and history: its maxmemory-policy is ${policy}. ` +
-        "Set it to noeviction, and maxmemory as large as it needs.",
-    ),
-  ];
+  const run = info.get("run_id") ?? "";
+  if (policy === undefined || policy === "noeviction") return { warnings: [], run };
+  const warning = new ConfigurationError(
+    `Redis may throw away presence and history: its maxmemory-policy is ${policy}. ` +
+      "Set it to noeviction, and maxmemory as large as it needs.",
+  );
+  return { warnings: [warning], run };
 }
 
 /**

@@ -10,6 +10,8 @@ export interface SimulatedService {
   backplane(instance: string): Backplane;
   /** What can go wrong, by name: for one instance, or for the service, for so many milliseconds. */
   readonly disturbances: Readonly<Record<string, (instance: string, ms: number) => void>>;
+  /** Those of them by which the service loses what it has. */
+  readonly losses: ReadonlySet<string>;
   /** Ends everything that went wrong. */
   calm(): void;
   /** What is left when every instance has withdrawn and stopped, and should not be. */
@@ -47,19 +49,23 @@ const PLACES = ["", "room", "other"] as const;
 const USERS = [ANCHOR, "u1", "u2", "u3"] as const;
 const LIMITED = ["l1", "l2"] as const;
 const MAX_PLACES = 2;
+/** In how much time everybody is connected again, in milliseconds. */
+const GATHER_MS = 3000;
 
 /**
  * Lets three instances bring users online, into rooms and out again, claim connection ids and take places,
  * while a seeded choice of things goes wrong; then lets everything come to rest, and looks whether what is told and
- * what is stored is what happened. The same seed does the same.
+ * what is stored is what happened. The same seed does the same. Resolves to what happened, a line each.
  *
  * @throws SimulationError if not.
  */
-export async function simulatePresence(options: PresenceSimulationOptions): Promise<void> {
+export async function simulatePresence(
+  options: PresenceSimulationOptions,
+): Promise<readonly string[]> {
   const random = new Seeded(options.seed);
   const clock = new VirtualClock(random);
   const run = new PresenceRun(options, clock, random);
-  await clock.run(() => run.run());
+  return clock.run(() => run.run());
 }
 
 class PresenceRun {
@@ -74,6 +80,8 @@ class PresenceRun {
   readonly #told: Map<string, number> = new Map();
   readonly #asUser: Map<string, boolean> = new Map();
   #connections = 0;
+  /** When the service last lost what it had. */
+  #lostAt = Number.NEGATIVE_INFINITY;
   #resting = false;
 
   constructor(options: PresenceSimulationOptions, clock: VirtualClock, random: Seeded) {
@@ -83,13 +91,13 @@ class PresenceRun {
     this.#service = options.make(clock, random);
   }
 
-  async run(): Promise<void> {
+  async run(): Promise<readonly string[]> {
     try {
       await this.#run();
     } catch (error) {
       this.wrong(`The simulation broke: ${error instanceof Error ? error.stack : error}`);
     }
-    if (this.#wrong.length === 0) return;
+    if (this.#wrong.length === 0) return this.#history;
     throw new SimulationError(this.#options.seed, this.#wrong, this.#history);
   }
 
@@ -133,7 +141,7 @@ class PresenceRun {
     for (const place of PLACES) this.#do(this.#steady, (steady) => steady.come(place, ANCHOR));
     await this.#clock.sleep(50);
     for (let step = 0; step < (this.#options.steps ?? 60); step++) {
-      this.#step();
+      await this.#step();
       await this.#clock.sleep(this.#pause());
     }
     this.write("calm");
@@ -153,7 +161,7 @@ class PresenceRun {
     this.#clock.as(instance.id, () => work(instance));
   }
 
-  #step(): void {
+  async #step(): Promise<void> {
     const random = this.#random;
     const index = random.between(0, INSTANCES.length - 1);
     const instance = this.#instances[index];
@@ -165,7 +173,7 @@ class PresenceRun {
       else if (what < 74) this.#place(instance);
       else if (what < 82) this.#changeAsUser(instance, `vip ${index}`);
     });
-    if (what >= 85) this.#disturb();
+    if (what >= 85) await this.#disturb();
   }
 
   #move(instance: SimulatedInstance): void {
@@ -199,12 +207,16 @@ class PresenceRun {
     void instance.changeAsUser(joined ? "join" : "leave", ANCHOR, room);
   }
 
-  #disturb(): void {
-    const names = Object.keys(this.#service.disturbances);
+  async #disturb(): Promise<void> {
+    const { disturbances, losses } = this.#service;
+    const names = Object.keys(disturbances);
     const name = names[this.#random.between(0, names.length - 1)] ?? "";
     const victim = this.#random.pick(["a", "b"]);
     const { leaseMs } = this.#options;
     const ms = this.#random.pick([20, 200, 1000, 3000, leaseMs * 1.5]) * this.#random.next();
+    const recovering = this.#clock.now < this.#lostAt + leaseMs * 2;
+    if (recovering && (losses.has(name) || ms > 200)) return;
+    if (losses.has(name)) await this.#gather();
     this.write(`${name} ${victim} ${Math.round(ms)} ms`);
     this.#service.disturbances[name]?.(victim, ms);
     if (name === "freeze") {
@@ -212,6 +224,21 @@ class PresenceRun {
         if (instance.id === victim) instance.frozenUntil = this.#clock.now + ms;
       }
     }
+  }
+
+  /**
+   * Before the service loses everything, and not again while it is told everything: what was taken and not yet answered
+   * is told by nobody then, and who is away for longer than a lease cannot be told from who is gone. That is not looked
+   * for.
+   */
+  async #gather(): Promise<void> {
+    this.#service.calm();
+    for (const instance of this.#instances) {
+      this.#clock.thaw(instance.id);
+      instance.frozenUntil = Math.min(instance.frozenUntil, this.#clock.now);
+    }
+    await this.#clock.sleep(GATHER_MS);
+    this.#lostAt = this.#clock.now;
   }
 
   async #compare(): Promise<void> {

@@ -47,19 +47,20 @@ export class SimulatedInstance implements Instance {
   come(place: string, user: string): void {
     const users = this.holds.get(place) ?? new Set();
     this.holds.set(place, users.add(user));
-    const { presence } = this.attachment;
+    const { presence, broker } = this.attachment;
     if (place !== "") {
       void this.#write(`+${place} ${user}`, `${place}\n${user}`, async () => {
         if (await presence.enter(place, user)) this.#tell({ type: "join", user, room: place });
       });
       return;
     }
-    void this.#write(`+ ${user}`, `\n${user}`, async () => {
+    const subscribed = broker.subscribe(`user:${user}`);
+    const arrive = async (): Promise<void> => {
       const { first, rooms, version } = await presence.online(user, ENTRY);
       if (first) this.#tell({ type: "online", user });
       for (const room of rooms) this.#note(user, room, true, version);
-    });
-    void this.attachment.broker.subscribe(`user:${user}`);
+    };
+    void this.#write(`+ ${user}`, `\n${user}`, arrive, subscribed);
   }
 
   go(place: string, user: string): void {
@@ -159,10 +160,16 @@ export class SimulatedInstance implements Instance {
   }
 
   /** After everything that was begun before about the same subject. */
-  #write(what: string, subject: string, work: () => Promise<void>): Promise<void> {
+  #write(
+    what: string,
+    subject: string,
+    work: () => Promise<void>,
+    ready?: Promise<void>,
+  ): Promise<void> {
     const before = this.#last.get(subject);
     const done = (async () => {
       await before;
+      await ready;
       await this.#timed(what, work);
     })().finally(() => {
       if (this.#last.get(subject) === done) this.#last.delete(subject);

@@ -28,12 +28,13 @@ export class FakeRedis {
   readonly random: Seeded;
   readonly keyspace: Keyspace;
   weather: Weather;
-  /** Every command that was run: to look at, or to give to a real server. */
-  onCommand: ((name: string, args: readonly string[]) => void) | null = null;
+  /** Every command that was run, to look at. */
+  onCommand: ((name: string, args: readonly string[], reply: Reply) => void) | null = null;
   readonly #clients: Set<FakeClient> = new Set();
   readonly #known: Set<string> = new Set();
   readonly #unreachable: Set<string> = new Set();
   #full = false;
+  #run = 1;
   #hangsUntil = 0;
 
   constructor(clock: VirtualClock, random: Seeded, weather: Weather) {
@@ -78,6 +79,7 @@ export class FakeRedis {
   restart(restore?: () => void): void {
     for (const client of [...this.#clients]) client.broken();
     this.#known.clear();
+    this.#run++;
     if (restore === undefined) this.keyspace.clear();
     else restore();
   }
@@ -111,12 +113,17 @@ export class FakeRedis {
   }
 
   execute(name: string, args: readonly string[], client: FakeClient | null): Reply {
-    this.onCommand?.(name, args);
+    const reply = this.#execute(name, args, client);
+    this.onCommand?.(name, args, reply);
+    return reply;
+  }
+
+  #execute(name: string, args: readonly string[], client: FakeClient | null): Reply {
     switch (name) {
       case "PING":
         return new Status("PONG");
       case "INFO":
-        return "redis_version:7.0.15\r\nmaxmemory_policy:noeviction\r\nrun_id:fake\r\n";
+        return `redis_version:7.0.15\r\nmaxmemory_policy:noeviction\r\nrun_id:${this.#run}\r\n`;
       case "EVALSHA":
       case "EVAL":
         return this.#evaluate(name, args);

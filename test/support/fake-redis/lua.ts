@@ -32,6 +32,11 @@ export class Lua {
       lua.lua_pushcfunction(state, (L: object) => this.#redisCall(L, protect));
       lua.lua_setfield(state, -2, to_luastring(protect ? "pcall" : "call"));
     }
+    lua.lua_pushcfunction(state, (L: object) => {
+      push(L, new Failure(textAt(L, 1)));
+      return 1;
+    });
+    lua.lua_setfield(state, -2, to_luastring("error_reply"));
     lua.lua_setglobal(state, to_luastring("redis"));
     lauxlib.luaL_dostring(state, to_luastring("unpack = table.unpack"));
   }
