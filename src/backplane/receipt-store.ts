@@ -18,15 +18,21 @@ export type Claim =
  * `BackplaneUnavailableError` while the service is away.
  */
 export interface ReceiptStore {
-  /** Takes a message for handling, unless somebody has. One that was taken by a holder that fell silent is new. */
+  /**
+   * Takes a message for handling, unless somebody has. One that was taken by a holder that fell silent is new. If this
+   * rejects, it was not taken, or is given back.
+   */
   claim(key: string, holder: string): Promise<Claim>;
 
   /** The holder is still at it. */
   extend(key: string, holder: string): Promise<void>;
 
-  /** It was handled, with this answer: kept for `RECEIPT_MS`. */
+  /**
+   * It was handled, with this answer: kept for `RECEIPT_MS`. If this rejects it is owed: it MUST be tried again until the
+   * service has taken it.
+   */
   finish(key: string, holder: string, answer: string): Promise<void>;
 
-  /** It was not handled and may be taken again. */
+  /** It was not handled and may be taken again. Owed as `finish` is. */
   abandon(key: string, holder: string): Promise<void>;
 }

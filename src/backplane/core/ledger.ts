@@ -63,6 +63,8 @@ export class Ledger {
   /** Whether the service takes batches, as far as is known. */
   #live = false;
   #full = false;
+  /** Whether people were told so. */
+  #wasFull = false;
   #stopped = false;
   #scheduled = false;
   #pumping = false;
@@ -311,6 +313,7 @@ export class Ledger {
   #answered(flight: Flight, applied: Exclude<Applied, "fenced">): void {
     this.#flight = null;
     this.lease.confirmed = flight.number;
+    this.#wasFull &&= flight.changes.every(({ type }) => type === "remove");
     if (flight.removal !== null) flight.removal.resolve(applied);
     else if (applied !== "alive") this.#settle(flight, applied);
   }
@@ -320,7 +323,9 @@ export class Ledger {
     this.#flight = null;
     this.#full = true;
     for (const record of flight.records) this.records.mark(record);
-    this.#waiting.giveUp();
+    this.#waiting.giveUp(({ adding }) => adding);
+    if (this.#wasFull) return;
+    this.#wasFull = true;
     const what = "There is no room left: others do not learn of users who come";
     this.#observer.report(new Error(`${what}, until there is.`));
   }

@@ -38,9 +38,9 @@ export class Waiting {
     return waiter !== null && this.#waiters.has(waiter);
   }
 
-  /** The service will not say now. */
-  giveUp(): void {
-    for (const waiter of [...this.#waiters]) waiter.resolve(null);
+  /** The service will not say now; of `which` change. */
+  giveUp(which: (waiter: Waiter) => boolean = () => true): void {
+    for (const waiter of [...this.#waiters]) if (which(waiter)) waiter.resolve(null);
     this.#rest();
   }
 

@@ -154,9 +154,10 @@ export class ClusterServers implements Servers {
       {
         wanted: () => this.#events.wanted(shard),
         receive: this.#events.receive,
+        leaving: this.#events.leaving,
         joining: this.#events.joining,
         flows: this.#events.changed,
-        lost: this.#events.lost,
+        lost: () => this.#events.lost(shard),
         down: (reason) => {
           if (!this.#isCurrent(shard)) return;
           this.#hint = holderIn(reason) ?? this.#hint;

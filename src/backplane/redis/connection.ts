@@ -12,6 +12,14 @@ const CONNECT_DEADLINE_MS = 3000;
 const FIRST_DELAY_MS = 50;
 const LONGEST_DELAY_MS = 2000;
 
+/** When each client last brought anything: an answer behind much else is no sign of a hang. */
+const heardAt: WeakMap<Client, number> = new WeakMap();
+
+/** Redis has answered on this client. */
+export function heard(client: Client): void {
+  heardAt.set(client, performance.now());
+}
+
 export interface ConnectionEvents {
   /** A new client is connected. The connection counts as up when this resolves. */
   up(client: Client): Promise<void>;
@@ -112,7 +120,8 @@ export class Connection {
     const look = (): void => {
       const now = performance.now();
       if (askedAt !== null) {
-        if (now - askedAt < PING_DEADLINE_MS) return;
+        const since = Math.max(askedAt, heardAt.get(client) ?? askedAt);
+        if (now - since < PING_DEADLINE_MS) return;
         this.#lost(new Error(`Redis did not answer a PING within ${PING_DEADLINE_MS} ms.`));
       } else if (now - answeredAt >= PING_EVERY_MS) {
         askedAt = now;

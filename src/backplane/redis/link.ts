@@ -50,7 +50,8 @@ export class RedisLink implements Transport {
       receive: (message: Buffer, channel: Buffer) => this.#receive(message, channel.toString()),
       joining: ({ buckets }: Shard, client: Client) => events.joining(client, buckets),
       changed: () => this.broker.transportChanged(),
-      lost: () => this.broker.lost(),
+      leaving: (channel: string) => this.broker.leaving(channel),
+      lost: ({ buckets }: Shard) => this.broker.lost(buckets),
       trouble: (reason: unknown) => events.trouble(reason),
     };
     const canary = `instance:${instance.id}` as const;

@@ -105,6 +105,7 @@ class RedisAttachment implements Attachment {
   async stop(): Promise<void> {
     this.#stopping = true;
     this.presence.stop();
+    this.receipts.stop();
     await this.#link.stop();
   }
 

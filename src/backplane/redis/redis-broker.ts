@@ -3,13 +3,16 @@ import { quote } from "../../protocol/names.ts";
 import type { Instance } from "../backplane.ts";
 import type { Broker, BrokerStatus, Channel, Packet, Publication } from "../broker.ts";
 import type { Keys } from "./keys.ts";
-import { decodePacket, encodePacket } from "./wire.ts";
+import { decodePacket, encodePacket, type Origin } from "./wire.ts";
 
 /** How long a message may wait for Redis before this instance goes on by itself, in milliseconds. */
 const DEADLINE_MS = 2500;
 
 /** How often people are told of messages that nobody can read, in milliseconds. */
 const TELL_GARBAGE_EVERY_MS = 60_000;
+
+/** How many messages that were delivered when they were taken are remembered. */
+const MAX_DELIVERED = 10_000;
 
 /** What a broker needs of its instance. */
 export type Receiver = Pick<Instance, "id" | "receive" | "statusChanged" | "report">;
@@ -38,7 +41,9 @@ interface Outstanding {
   readonly packet: Packet;
   readonly sentAt: number;
   /** It comes back to this instance, which delivers it then. */
-  readonly returns: boolean;
+  returns: boolean;
+  /** Nobody knows whether it comes back, for the channel is being left: it is delivered when it was taken. */
+  leaving: boolean;
   /** It is in a log, or will be, or not: without Redis nobody knows, so it is not delivered here. */
   readonly stored: boolean;
   /** Redis has said that it took it. */
@@ -50,8 +55,8 @@ interface Outstanding {
  * Publishes through Redis and delivers from the subscription, the publisher's own messages too: that is
  * what gives one order everywhere.
  *
- * When a server is lost the epoch is raised, what has not come back is delivered here in the order it was
- * sent, and what follows on channels of that server after it. Echoes of an older epoch are dropped when
+ * When a server is lost the epoch of its buckets is raised, what has not come back is delivered here in the order it
+ * was sent, and what follows on channels of that server after it. Echoes of an older epoch are dropped when
  * they turn up late, here and by everybody who has seen the new one. So nothing is delivered twice or out
  * of a sender's order, and no list of ids is needed.
  */
@@ -60,8 +65,12 @@ export class RedisBroker implements Broker {
   readonly #keys: Keys;
   readonly #incarnation: string;
   readonly #transport: Transport;
-  /** For each sender: the highest epoch seen. */
-  readonly #epochs: Map<string, number> = new Map();
+  /** For each sender: the highest epoch seen, by bucket. */
+  readonly #epochs: Map<string, number[]> = new Map();
+  /** The own epochs, by bucket. */
+  readonly #ownEpochs: number[] = [];
+  /** Messages that were delivered when they were taken, and may come back all the same. */
+  readonly #delivered: Set<number> = new Set();
   /** In the order they were sent. */
   readonly #outstanding: Map<number, Outstanding> = new Map();
   #status: BrokerStatus = "degraded";
@@ -157,12 +166,19 @@ export class RedisBroker implements Broker {
     const linked = packet.type === "message" && packet.link !== undefined;
     if (origin === null) this.#instance.receive(channel, packet);
     else if (origin.incarnation === this.#incarnation) {
-      const current = linked || origin.epoch === this.#epoch;
+      const current = linked || origin.epoch === this.#epochOf(name);
       if (current) this.#returned(origin.sequence, channel, packet);
-    } else if (linked) this.#instance.receive(channel, packet);
-    else if (origin.epoch >= (this.#epochs.get(origin.incarnation) ?? 0)) {
-      this.#epochs.set(origin.incarnation, origin.epoch);
+    } else if (linked || this.#isCurrent(origin, this.#keys.bucketOf(name))) {
       this.#instance.receive(channel, packet);
+    }
+  }
+
+  /** The subscription to a channel is about to end: what is on its way there may come back, or not. */
+  leaving(name: string): void {
+    for (const message of this.#outstanding.values()) {
+      if (message.name !== name || message.accepted || !message.returns) continue;
+      message.returns = false;
+      message.leaving = true;
     }
   }
 
@@ -174,19 +190,42 @@ export class RedisBroker implements Broker {
     this.#instance.statusChanged(status);
   }
 
-  /** A server is gone. What was on its way is delivered here, in the order it was sent. */
-  lost(): void {
+  /** The server of these buckets is gone. What was on its way is delivered here, in the order it was sent. */
+  lost(buckets: readonly number[]): void {
     this.#epoch++;
-    const outstanding = [...this.#outstanding.values()];
-    this.#outstanding.clear();
-    if (this.#deadline !== null) clearInterval(this.#deadline);
-    this.#deadline = null;
-    for (const { channel, packet, accepted, returns, stored, resolve } of outstanding) {
-      const deliver = returns && !stored;
+    for (const bucket of buckets) this.#ownEpochs[bucket] = this.#epoch;
+    const gone = new Set(buckets);
+    const outstanding = [...this.#outstanding].filter(([, { name }]) => {
+      return gone.has(this.#keys.bucketOf(name));
+    });
+    for (const [sequence] of outstanding) this.#outstanding.delete(sequence);
+    for (const [
+      ,
+      { channel, packet, accepted, returns, leaving, stored, resolve },
+    ] of outstanding) {
+      const deliver = (returns || leaving) && !stored;
       const localRecipients = deliver ? this.#instance.receive(channel, packet) : 0;
       resolve({ scope: accepted ? "cluster" : "unknown", localRecipients });
     }
     this.transportChanged();
+  }
+
+  #epochOf(name: string): number {
+    return this.#ownEpochs[this.#keys.bucketOf(name)] ?? 1;
+  }
+
+  /** Whether no newer epoch of the sender was seen there. */
+  #isCurrent({ incarnation, epoch }: Origin, bucket: number): boolean {
+    const seen = this.#epochs.get(incarnation);
+    if (seen === undefined) {
+      const first: number[] = [];
+      first[bucket] = epoch;
+      this.#epochs.set(incarnation, first);
+      return true;
+    }
+    if (epoch < (seen[bucket] ?? 0)) return false;
+    seen[bucket] = epoch;
+    return true;
   }
 
   #prepare(
@@ -204,13 +243,14 @@ export class RedisBroker implements Broker {
         packet,
         sentAt: performance.now(),
         returns,
+        leaving: false,
         stored,
         accepted: false,
         resolve,
       });
     });
     this.#watch();
-    const origin = { incarnation: this.#incarnation, epoch: this.#epoch, sequence };
+    const origin = { incarnation: this.#incarnation, epoch: this.#epochOf(name), sequence };
     return { bytes: encodePacket(origin, packet), sequence, publication };
   }
 
@@ -220,7 +260,18 @@ export class RedisBroker implements Broker {
     message.accepted = true;
     if (message.returns) return;
     this.#outstanding.delete(sequence);
-    message.resolve({ scope: "cluster", localRecipients: 0 });
+    const here = message.leaving && !message.stored;
+    if (here) this.#remember(sequence);
+    const localRecipients = here ? this.#instance.receive(message.channel, message.packet) : 0;
+    message.resolve({ scope: "cluster", localRecipients });
+  }
+
+  #remember(sequence: number): void {
+    this.#delivered.add(sequence);
+    for (const oldest of this.#delivered) {
+      if (this.#delivered.size <= MAX_DELIVERED) break;
+      this.#delivered.delete(oldest);
+    }
   }
 
   #refused(sequence: number, error: unknown): void {
@@ -231,12 +282,13 @@ export class RedisBroker implements Broker {
 
   /** The transport says that it is lost; should it not be, what failed is delivered here all the same. */
   #failed(name: string, reason: Error): void {
-    const epoch = this.#epoch;
+    const epoch = this.#epochOf(name);
     this.#transport.failed(name, reason);
-    if (this.#epoch === epoch) this.lost();
+    if (this.#epochOf(name) === epoch) this.lost([this.#keys.bucketOf(name)]);
   }
 
   #returned(sequence: number, channel: Channel, packet: Packet): void {
+    if (this.#delivered.delete(sequence)) return;
     const localRecipients = this.#instance.receive(channel, packet);
     const message = this.#outstanding.get(sequence);
     this.#outstanding.delete(sequence);

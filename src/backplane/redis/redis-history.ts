@@ -15,7 +15,7 @@ import {
 } from "../history-store.ts";
 import type { Keys } from "./keys.ts";
 import type { RedisBroker } from "./redis-broker.ts";
-import { defineScript, type Scripts } from "./scripts.ts";
+import { defineScript, isReply, type Scripts } from "./scripts.ts";
 import { decodePacket, LINK_MARK } from "./wire.ts";
 
 /** What the scripts below begin with: where a log ends. The newest entry tells where the key is lost. */
@@ -119,7 +119,10 @@ export class RedisHistory implements HistoryStore {
       async (channel, bytes) => {
         const published = [channel, publishCommand, LINK_MARK, String(IDEMPOTENCY_MS)];
         const args = [bytes, nonce, ...limits, ...published];
-        return toOutcome(await this.#scripts.runReplicated(APPEND, keys, args, minReplicas));
+        const reply = await this.#scripts
+          .runReplicated(APPEND, keys, args, minReplicas)
+          .catch(refused);
+        return toOutcome(reply);
       },
     );
     return { ...publication, id: outcome.id };
@@ -167,6 +170,13 @@ export class RedisHistory implements HistoryStore {
   #keysOf(log: LogName): string[] {
     return [this.#keys.log(log), this.#keys.logEnd(log)];
   }
+}
+
+/** What Redis refuses before it has written anything was not stored, whatever the reason. */
+function refused(error: unknown): never {
+  if (!isReply(error)) throw error;
+  const message = `Redis did not store the message: ${error.message}`;
+  throw new BackplaneUnavailableError(message, "not-stored", { cause: error });
 }
 
 function toOutcome(reply: unknown): { id: string; published: boolean } {

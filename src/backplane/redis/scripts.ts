@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { setTimeout as wait } from "node:timers/promises";
 import { ErrorReply, RESP_TYPES } from "@redis/client";
 import { BackplaneUnavailableError } from "../../protocol/errors.ts";
-import type { Client } from "./connection.ts";
+import { type Client, heard } from "./connection.ts";
 
 /** How long a call may take, in milliseconds; then nobody knows what became of it. */
 const DEADLINE_MS = 2500;
@@ -94,7 +94,12 @@ export class Scripts {
       throw new BackplaneUnavailableError("There is no connection to Redis.", "not-stored");
     }
     try {
-      return await inTime(send(client));
+      const sent = send(client);
+      sent.then(
+        () => heard(client),
+        () => {},
+      );
+      return await inTime(sent);
     } catch (error) {
       if (!isReply(error)) throw error;
       if (IN_MOTION.test(error.message)) throw new SlotInMotionError({ cause: error });

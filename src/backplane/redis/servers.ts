@@ -18,11 +18,13 @@ export interface ServersEvents {
   wanted(shard: Shard): Iterable<string>;
   receive(message: Buffer, channel: Buffer): void;
   /** See `ShardEvents`. */
+  leaving(channel: string): void;
+  /** See `ShardEvents`. */
   joining(shard: Shard, client: Client): Promise<void>;
   /** `complete` may have changed. */
   changed(): void;
-  /** Messages flow no more on some channels. */
-  lost(): void;
+  /** Messages flow no more on the channels of a server. */
+  lost(shard: Shard): void;
   /** Something about Redis that people should know. */
   trouble(reason: unknown): void;
 }

@@ -1,4 +1,4 @@
-import { type Client, Connection } from "./connection.ts";
+import { type Client, Connection, heard } from "./connection.ts";
 import { type SubscriptionOptions, Subscriptions } from "./subscriptions.ts";
 
 /** How often an instance sends itself a message, to know that its subscriptions live; in milliseconds. */
@@ -19,6 +19,8 @@ export interface ShardEvents {
   /** The channels of this shard that somebody here wants. */
   wanted(): Iterable<string>;
   receive(message: Buffer, channel: Buffer): void;
+  /** The channel is about to be unsubscribed from. */
+  leaving(channel: string): void;
   /**
    * Both connections are up, and everything wanted is subscribed to. Messages flow when this resolves; a
    * rejection makes the connection anew.
@@ -57,6 +59,7 @@ export class Shard {
       sharded,
       bucketOf,
       receive: (message, channel) => this.#receive(message, channel),
+      leaving: (channel) => events.leaving(channel),
       failed: (error) => this.#subscriber.rebuild(error),
     });
     this.#commands = new Connection(makeClient, {
@@ -87,6 +90,7 @@ export class Shard {
     const client = this.#commands.client;
     if (client === null) throw new Error("There is no connection to Redis.");
     await (this.#sharded ? client.sPublish(channel, message) : client.publish(channel, message));
+    heard(client);
   }
 
   /** Resolves when both connections were tried once, whether or not Redis is there. */
@@ -141,6 +145,7 @@ export class Shard {
   }
 
   #receive(message: Buffer, channel: Buffer): void {
+    if (this.#subscriber.client !== null) heard(this.#subscriber.client);
     if (message.equals(CANARY) && channel.toString() === this.#canary) this.#canariesOut = 0;
     else this.#events.receive(message, channel);
   }

@@ -20,9 +20,10 @@ export class SingleServer implements Servers {
       {
         wanted: () => events.wanted(this.#shard),
         receive: events.receive,
+        leaving: events.leaving,
         joining: events.joining,
         flows: events.changed,
-        lost: events.lost,
+        lost: () => events.lost(this.#shard),
         down: events.trouble,
       },
     );

@@ -11,6 +11,8 @@ export interface SubscriptionOptions {
   readonly sharded: boolean;
   bucketOf(channel: string): number;
   receive: Receive;
+  /** The channel is about to be unsubscribed from. */
+  leaving(channel: string): void;
   /** A command did not do what it should, so the connection must be rebuilt. */
   failed(error: unknown): void;
 }
@@ -122,7 +124,10 @@ export class Subscriptions {
       return;
     }
     const surplus = this.#surplus.take(BATCH);
-    for (const channel of surplus) this.#confirmed.delete(channel);
+    for (const channel of surplus) {
+      this.#confirmed.delete(channel);
+      this.#options.leaving(channel);
+    }
     await (sharded
       ? client.sUnsubscribe(surplus, receive, true)
       : client.unsubscribe(surplus, receive, true));

@@ -191,11 +191,16 @@ export class VirtualClock {
     const wait = (ms: number, value: unknown, { signal }: { signal?: AbortSignal } = {}) =>
       new Promise((resolve, reject) => {
         if (signal?.aborted) return reject(signal.reason);
-        const handle = this.#add(ms, () => resolve(value), null);
-        signal?.addEventListener("abort", () => {
+        const abort = (): void => {
           clear(handle);
-          reject(signal.reason);
-        });
+          reject(signal?.reason);
+        };
+        const done = (): void => {
+          signal?.removeEventListener("abort", abort);
+          resolve(value);
+        };
+        const handle = this.#add(ms, done, null);
+        signal?.addEventListener("abort", abort, { once: true });
       });
     const bytes = (size: number): Buffer =>
       Buffer.from(Array.from({ length: size }, () => random.between(0, 255)));

@@ -191,6 +191,9 @@ class FakeClient extends EventEmitter {
   /** When the last bytes of either direction arrive: what follows comes after. */
   #lastUp = 0;
   #lastDown = 0;
+  /** Nothing more of a lost connection arrives. */
+  #lost = false;
+  #lastLate = 0;
 
   constructor(server: FakeRedis, owner: string) {
     super();
@@ -303,11 +306,17 @@ class FakeClient extends EventEmitter {
       this.#down(() => answer(reply));
       return;
     }
+    // What still arrives of a lost connection is its beginning, in order.
     const { arrivesLate, late } = server.weather;
-    if (name === "SUBSCRIBE" || name === "UNSUBSCRIBE" || !server.random.chance(arrivesLate))
+    if (this.#lost || !server.random.chance(arrivesLate)) {
+      this.#lost = true;
       return;
+    }
+    if (name === "SUBSCRIBE" || name === "UNSUBSCRIBE") return;
+    const { clock } = server;
     const delay = late[0] + server.random.next() * (late[1] - late[0]);
-    server.clock.after(delay, () => server.execute(name, args, null), "network");
+    this.#lastLate = Math.max(this.#lastLate, clock.now + delay);
+    clock.after(this.#lastLate - clock.now, () => server.execute(name, args, null), "network");
   }
 
   /** On the way to the client, in the order it was sent; a frozen one takes it when it is back. */
