@@ -146,7 +146,6 @@ class PresenceRun {
     }
     this.write("calm");
     this.#service.calm();
-    for (const { id } of this.#instances) this.#clock.thaw(id);
     await this.#clock.sleep(this.#options.leaseMs * 4 + 10_000);
     await this.#compare();
     await this.#leave();
@@ -233,11 +232,8 @@ class PresenceRun {
    */
   async #gather(): Promise<void> {
     this.#service.calm();
-    for (const instance of this.#instances) {
-      this.#clock.thaw(instance.id);
-      instance.frozenUntil = Math.min(instance.frozenUntil, this.#clock.now);
-    }
-    await this.#clock.sleep(GATHER_MS);
+    const thawed = Math.max(...this.#instances.map(({ frozenUntil }) => frozenUntil));
+    await this.#clock.sleep(Math.max(0, thawed - this.#clock.now) + GATHER_MS);
     this.#lostAt = this.#clock.now;
   }
 

@@ -80,10 +80,6 @@ export class VirtualClock {
     this.#frozen.set(owner, this.#now + ms);
   }
 
-  thaw(owner: string): void {
-    this.#frozen.delete(owner);
-  }
-
   after(ms: number, run: () => void, owner?: string): void {
     this.#add(ms, run, null, owner);
   }
