@@ -244,51 +244,54 @@ local function asuser(present, key, user, room, sign, version)
   redis.call('PEXPIRE', KEYS[5], keep)
   return (was == sign and '0' or '1') .. '\\t' .. text
 end
-local kinds = {
-  ['+'] = {1, 4, add},
-  ['?'] = {0, 2, function(place, member)
-    local field = 'm' .. place .. '\\n' .. member
-    local first = redis.call('HGET', KEYS[6], field)
-    if not first or first == '*' then return '0' end
-    -- Whoever was first tells it; is that one dead, whoever asks first.
-    if unsure > 0 or (first ~= own and alive(first)) then return '?' end
-    redis.call('HDEL', KEYS[6], field)
-    return '1'
-  end},
-  ['-'] = {1, 2, remove},
-  ['O'] = {2, 4, function(present, rooms, place, user, entry, lost)
-    local outcome = add(present, place, user, entry, lost)
-    local all = redis.call('HGETALL', rooms)
-    return #all == 0 and outcome or outcome .. '\\t' .. table.concat(all, '\\t')
-  end},
-  ['o'] = {2, 2, function(present, rooms, place, user)
-    local outcome = remove(present, place, user)
-    if outcome == '1' and redis.call('DEL', rooms) == 1 then redis.call('ZREM', KEYS[5], user) end
+local function judge(place, member)
+  local field = 'm' .. place .. '\\n' .. member
+  local first = redis.call('HGET', KEYS[6], field)
+  if not first or first == '*' then return '0' end
+  -- Whoever was first tells it; is that one dead, whoever asks first.
+  if unsure > 0 or (first ~= own and alive(first)) then return '?' end
+  redis.call('HDEL', KEYS[6], field)
+  return '1'
+end
+local function make(what, k, l, a, b, c, d)
+  if what == '-' then return remove(k, a, b) end
+  if what == '+' then return add(k, a, b, c, d) end
+  if what == 'O' then
+    local outcome = add(k, a, b, c, d)
+    local rooms = redis.call('HGETALL', l)
+    return #rooms == 0 and outcome or outcome .. '\\t' .. table.concat(rooms, '\\t')
+  end
+  if what == 'o' then
+    local outcome = remove(k, a, b)
+    if outcome == '1' and redis.call('DEL', l) == 1 then redis.call('ZREM', KEYS[5], b) end
     return outcome
-  end},
-  ['c'] = {1, 2, claim},
-  ['C'] = {1, 1, function(key, id)
-    redis.call('HDEL', records, 'c' .. id)
-    if redis.call('GET', key) == whose then redis.call('DEL', key) end
+  end
+  if what == '?' then return judge(a, b) end
+  if what == 'c' then return claim(k, a, b) end
+  if what == 's' then return reserve(k, a, b, c, d) end
+  if what == 'u' then return asuser(k, l, a, b, c, d) end
+  if what == 'C' then
+    redis.call('HDEL', records, 'c' .. a)
+    if redis.call('GET', k) == whose then redis.call('DEL', k) end
     return ''
-  end},
-  ['s'] = {1, 4, reserve},
-  ['S'] = {1, 2, function(key, user, connection)
-    redis.call('HDEL', records, 's' .. user .. '\\n' .. connection)
-    redis.call('ZREM', key, whose .. ':' .. connection)
-    return '0'
-  end},
-  ['u'] = {2, 4, asuser},
-}
+  end
+  redis.call('HDEL', records, 's' .. a .. '\\n' .. b)
+  redis.call('ZREM', k, whose .. ':' .. b)
+  return '0'
+end
 local outcomes, key, arg = {}, 7, 10
 while ARGV[arg] do
-  local kind = kinds[ARGV[arg]]
-  local keys, args = kind[1], kind[2]
-  local ok, outcome
+  local what, keys, args = ARGV[arg], 1, 2
+  if what == '+' then args = 4
+  elseif what == 'O' then keys, args = 2, 4
+  elseif what == 'o' then keys = 2
+  elseif what == '?' then keys = 0
+  elseif what == 's' then args = 4
+  elseif what == 'u' then keys, args = 2, 4
+  elseif what == 'C' then args = 1 end
+  local second = keys == 2 and KEYS[key + 1]
   local a, b, c, d = ARGV[arg + 1], ARGV[arg + 2], ARGV[arg + 3], ARGV[arg + 4]
-  if keys == 0 then ok, outcome = pcall(kind[3], a, b)
-  elseif keys == 1 then ok, outcome = pcall(kind[3], KEYS[key], a, b, c, d)
-  else ok, outcome = pcall(kind[3], KEYS[key], KEYS[key + 1], a, b, c, d) end
+  local ok, outcome = pcall(make, what, KEYS[key], second, a, b, c, d)
   if not ok then outcome = 'E' .. tostring(type(outcome) == 'table' and outcome.err or outcome) end
   outcomes[#outcomes + 1] = outcome
   key, arg = key + keys, arg + 1 + args
