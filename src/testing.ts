@@ -1,5 +1,6 @@
 export { backplaneContract } from "./testing/backplane-contract.ts";
 export type { ContractCase } from "./testing/contract.ts";
+export type { FaultyBackplane } from "./testing/fault-contract.ts";
 export {
   type PresenceSimulationOptions,
   type SimulatedService,

@@ -174,6 +174,7 @@ const EXPORTS: Record<string, string[]> = {
     "SimulationError",
     "simulatePresence",
     "type ContractCase",
+    "type FaultyBackplane",
     "type PresenceSimulationOptions",
     "type SimulatedService",
     "VirtualClock",

@@ -66,7 +66,8 @@ export function toContract(
   }));
 }
 
-async function join(backplane: Backplane, id: string): Promise<Member> {
+/** Adds an instance to the cluster; it is connected when this resolves. */
+export async function join(backplane: Backplane, id: string): Promise<Member> {
   const recorder = new Recorder(id);
   const attachment = backplane.attach(recorder);
   const { broker, presence, history, receipts } = attachment;
