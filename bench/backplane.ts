@@ -4,8 +4,8 @@
 //   npm run bench:backplane -- [instances]
 import { setTimeout as wait } from "node:timers/promises";
 import { createClient } from "@redis/client";
-import type { Attachment, Instance } from "../src/backplane/backplane.ts";
-import type { Transition } from "../src/backplane/presence-store.ts";
+import type { Attachment, Instance } from "../src/backplane/contract/backplane.ts";
+import type { Transition } from "../src/backplane/contract/presence-store.ts";
 import { redisBackplane } from "../src/backplane/redis/redis-backplane.ts";
 import { startRedisServer } from "../test/support/redis-server.ts";
 

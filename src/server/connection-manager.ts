@@ -1,7 +1,7 @@
 import { setTimeout as wait } from "node:timers/promises";
 import type { WebSocket } from "ws";
+import type { Transition } from "../backplane/contract/presence-store.ts";
 import { memoryBackplane } from "../backplane/memory/memory-backplane.ts";
-import type { Transition } from "../backplane/presence-store.ts";
 import { Listeners } from "../events/listeners.ts";
 import { CloseCode, checkClose } from "../protocol/close-codes.ts";
 import { resolveConfig, type WebSocketConfig } from "../protocol/config.ts";

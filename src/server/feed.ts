@@ -1,6 +1,6 @@
 import { setTimeout as wait } from "node:timers/promises";
-import type { MessagePacket } from "../backplane/broker.ts";
-import type { HistoryEntry, HistoryPage } from "../backplane/history-store.ts";
+import type { MessagePacket } from "../backplane/contract/broker.ts";
+import type { HistoryEntry, HistoryPage } from "../backplane/contract/history-store.ts";
 import { isBefore, parsePosition } from "../history/position.ts";
 import { Ring } from "../history/ring.ts";
 import { BackplaneUnavailableError } from "../protocol/errors.ts";

@@ -1,4 +1,4 @@
-import type { HistoryEntry, LogName } from "../backplane/history-store.ts";
+import type { HistoryEntry, LogName } from "../backplane/contract/history-store.ts";
 import { EncodedMessage } from "../protocol/encoded-message.ts";
 import { replayed } from "../protocol/envelope.ts";
 import { checkName } from "../protocol/names.ts";

@@ -1,14 +1,14 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import type { Attachment, Backplane, Instance } from "../backplane/backplane.ts";
+import type { Attachment, Backplane, Instance } from "../backplane/contract/backplane.ts";
 import type {
   BrokerStatus,
   Channel,
   MembershipPacket,
   MessagePacket,
   Packet,
-} from "../backplane/broker.ts";
-import type { HistoryPage, LogName } from "../backplane/history-store.ts";
-import type { Transition } from "../backplane/presence-store.ts";
+} from "../backplane/contract/broker.ts";
+import type { HistoryPage, LogName } from "../backplane/contract/history-store.ts";
+import type { Transition } from "../backplane/contract/presence-store.ts";
 import { Registry } from "../connections/registry.ts";
 import type { UserLimit } from "../connections/reservations.ts";
 import { FanOut } from "../fanout/fan-out.ts";

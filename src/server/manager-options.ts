@@ -1,5 +1,5 @@
 import type { Principal } from "../auth/authenticator.ts";
-import type { Backplane } from "../backplane/backplane.ts";
+import type { Backplane } from "../backplane/contract/backplane.ts";
 import type { WebSocketConfig } from "../protocol/config.ts";
 import type { Message } from "../protocol/payload.ts";
 import type { Connection, Delivery } from "./connection.ts";

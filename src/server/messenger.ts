@@ -1,5 +1,5 @@
-import type { MessagePacket } from "../backplane/broker.ts";
-import type { LogName } from "../backplane/history-store.ts";
+import type { MessagePacket } from "../backplane/contract/broker.ts";
+import type { LogName } from "../backplane/contract/history-store.ts";
 import { EncodedMessage } from "../protocol/encoded-message.ts";
 import { checkName } from "../protocol/names.ts";
 import type { Message } from "../protocol/payload.ts";

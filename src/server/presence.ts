@@ -3,7 +3,7 @@ import type {
   PresenceStore,
   Transition,
   UserPresence,
-} from "../backplane/presence-store.ts";
+} from "../backplane/contract/presence-store.ts";
 import { LocalPresence } from "../presence/local-presence.ts";
 import { UserRooms } from "../presence/user-rooms.ts";
 import { checkName } from "../protocol/names.ts";

@@ -1,4 +1,4 @@
-import type { Channel, Exclusion, MessagePacket } from "../backplane/broker.ts";
+import type { Channel, Exclusion, MessagePacket } from "../backplane/contract/broker.ts";
 import { DenseSet, type Members } from "../connections/dense-set.ts";
 import type { Registry } from "../connections/registry.ts";
 import type { FanOut, Forms } from "../fanout/fan-out.ts";

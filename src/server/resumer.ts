@@ -1,6 +1,6 @@
 import { setTimeout as wait } from "node:timers/promises";
-import type { Exclusion, MessagePacket } from "../backplane/broker.ts";
-import type { HistoryEntry, LogName } from "../backplane/history-store.ts";
+import type { Exclusion, MessagePacket } from "../backplane/contract/broker.ts";
+import type { HistoryEntry, LogName } from "../backplane/contract/history-store.ts";
 import type { FanOut } from "../fanout/fan-out.ts";
 import { roomOfChannel } from "../protocol/envelope.ts";
 import { BackplaneUnavailableError } from "../protocol/errors.ts";

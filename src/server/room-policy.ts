@@ -1,4 +1,4 @@
-import type { LogName } from "../backplane/history-store.ts";
+import type { LogName } from "../backplane/contract/history-store.ts";
 import { fitsPattern } from "../protocol/pattern.ts";
 import { EVERYONE } from "../protocol/roomcast-v1.ts";
 import { checkSetting, wholeNumber } from "../protocol/setting.ts";

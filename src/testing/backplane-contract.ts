@@ -1,4 +1,4 @@
-import type { Backplane } from "../backplane/backplane.ts";
+import type { Backplane } from "../backplane/contract/backplane.ts";
 import { BROKER } from "./broker-contract.ts";
 import { type ContractCase, toContract } from "./contract.ts";
 import { DEAD_LETTERS } from "./dead-letter-contract.ts";

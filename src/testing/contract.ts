@@ -1,5 +1,5 @@
-import type { Attachment, Backplane } from "../backplane/backplane.ts";
-import type { TaskObserver, TaskStore, TaskTerms } from "../backplane/task-store.ts";
+import type { Attachment, Backplane } from "../backplane/contract/backplane.ts";
+import type { TaskObserver, TaskStore, TaskTerms } from "../backplane/contract/task-store.ts";
 import { Recorder } from "./recorder.ts";
 
 /** One thing that every backplane must do. */

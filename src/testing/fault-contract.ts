@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { setTimeout as wait } from "node:timers/promises";
-import type { Backplane } from "../backplane/backplane.ts";
-import type { MessagePacket } from "../backplane/broker.ts";
-import type { Transition } from "../backplane/presence-store.ts";
+import type { Backplane } from "../backplane/contract/backplane.ts";
+import type { MessagePacket } from "../backplane/contract/broker.ts";
+import type { Transition } from "../backplane/contract/presence-store.ts";
 import { EncodedMessage } from "../protocol/encoded-message.ts";
 import { BackplaneUnavailableError } from "../protocol/errors.ts";
 import { type ContractCase, join, type Member } from "./contract.ts";

@@ -2,7 +2,7 @@ import { AssertionError } from "node:assert";
 import { setTimeout as wait } from "node:timers/promises";
 import { createClient } from "@redis/client";
 import { afterAll, describe, expect, test } from "vitest";
-import type { Backplane } from "../../src/backplane/backplane.ts";
+import type { Backplane } from "../../src/backplane/contract/backplane.ts";
 import { memoryBackplane } from "../../src/backplane/memory/memory-backplane.ts";
 import { redisBackplane } from "../../src/backplane/redis/redis-backplane.ts";
 import { backplaneContract } from "../../src/testing/backplane-contract.ts";

@@ -2,13 +2,13 @@ import { randomBytes } from "node:crypto";
 import { createClient, RESP_TYPES } from "@redis/client";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { Channel, MessagePacket, Packet } from "../../src/backplane/broker.ts";
+import type { Channel, MessagePacket, Packet } from "../../src/backplane/contract/broker.ts";
 import type {
   HistoryEntry,
   HistoryPolicy,
   HistoryStore,
   LogName,
-} from "../../src/backplane/history-store.ts";
+} from "../../src/backplane/contract/history-store.ts";
 import { memoryBackplane } from "../../src/backplane/memory/memory-backplane.ts";
 import { clientFactory } from "../../src/backplane/redis/client-factory.ts";
 import type { Client } from "../../src/backplane/redis/connection.ts";

@@ -3,7 +3,7 @@ import { parsePosition } from "../../history/position.ts";
 import { type LogEntry, RoomLog } from "../../history/room-log.ts";
 import { quote } from "../../protocol/names.ts";
 import { BEGINNING, type Link } from "../../protocol/roomcast-v1.ts";
-import type { Broker, MessagePacket } from "../broker.ts";
+import type { Broker, MessagePacket } from "../contract/broker.ts";
 import {
   type Appended,
   type HistoryEntry,
@@ -12,7 +12,7 @@ import {
   type HistoryStore,
   IDEMPOTENCY_MS,
   type LogName,
-} from "../history-store.ts";
+} from "../contract/history-store.ts";
 import { Expiring } from "./expiring.ts";
 
 /** All logs together take at most this many bytes of payload; the one that is quiet longest goes first. */

@@ -7,7 +7,7 @@ import type {
   PresenceWatcher,
   Transition,
   UserPresence,
-} from "../presence-store.ts";
+} from "../contract/presence-store.ts";
 
 /** Which instances hold whom where, for all that share a memory backplane. */
 export class MemoryPresenceTable {

@@ -1,5 +1,5 @@
 import { setTimeout as wait } from "node:timers/promises";
-import type { Channel } from "../broker.ts";
+import type { Channel } from "../contract/broker.ts";
 import type { Address, ClientFactory } from "./client-factory.ts";
 import { nameOf, type Primary, readMap } from "./cluster-map.ts";
 import type { Keys } from "./keys.ts";

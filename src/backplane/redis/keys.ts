@@ -1,5 +1,5 @@
-import type { Channel } from "../broker.ts";
-import type { LogName } from "../history-store.ts";
+import type { Channel } from "../contract/broker.ts";
+import type { LogName } from "../contract/history-store.ts";
 import { BucketKeys } from "./bucket-keys.ts";
 import { keySlot } from "./key-slot.ts";
 

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { ConfigurationError } from "../../protocol/errors.ts";
 import { isName } from "../../protocol/names.ts";
-import type { Attachment, Backplane, Instance } from "../backplane.ts";
+import type { Attachment, Backplane, Instance } from "../contract/backplane.ts";
 import { clientFactory, type RedisLocation } from "./client-factory.ts";
 import type { Client } from "./connection.ts";
 import { CLUSTER_BUCKETS, Keys } from "./keys.ts";

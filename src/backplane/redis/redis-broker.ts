@@ -1,7 +1,7 @@
 import { BackplaneUnavailableError } from "../../protocol/errors.ts";
 import { quote } from "../../protocol/names.ts";
-import type { Instance } from "../backplane.ts";
-import type { Broker, BrokerStatus, Channel, Packet, Publication } from "../broker.ts";
+import type { Instance } from "../contract/backplane.ts";
+import type { Broker, BrokerStatus, Channel, Packet, Publication } from "../contract/broker.ts";
 import type { Keys } from "./keys.ts";
 import { decodePacket, encodePacket, type Origin } from "./wire.ts";
 

@@ -3,7 +3,7 @@ import { parsePosition } from "../../history/position.ts";
 import { BackplaneUnavailableError } from "../../protocol/errors.ts";
 import { quote } from "../../protocol/names.ts";
 import { BEGINNING } from "../../protocol/roomcast-v1.ts";
-import type { MessagePacket } from "../broker.ts";
+import type { MessagePacket } from "../contract/broker.ts";
 import {
   type Appended,
   type HistoryEntry,
@@ -12,7 +12,7 @@ import {
   type HistoryStore,
   IDEMPOTENCY_MS,
   type LogName,
-} from "../history-store.ts";
+} from "../contract/history-store.ts";
 import type { Keys } from "./keys.ts";
 import type { RedisBroker } from "./redis-broker.ts";
 import { defineScript, isReply, type Scripts } from "./scripts.ts";

@@ -1,5 +1,10 @@
 import { BackplaneUnavailableError } from "../../protocol/errors.ts";
-import { type Claim, HANDLING_MS, RECEIPT_MS, type ReceiptStore } from "../receipt-store.ts";
+import {
+  type Claim,
+  HANDLING_MS,
+  RECEIPT_MS,
+  type ReceiptStore,
+} from "../contract/receipt-store.ts";
 import type { Keys } from "./keys.ts";
 import { defineScript, isReply, type Scripts } from "./scripts.ts";
 

@@ -8,7 +8,7 @@ import type {
   TaskDelivery,
   TaskObserver,
   TaskTerms,
-} from "../task-store.ts";
+} from "../contract/task-store.ts";
 import { type Client, Connection } from "./connection.ts";
 import { inTime, isMisrouted, isReply, type Script, type Scripts } from "./scripts.ts";
 import type { TaskKeys } from "./task-keys.ts";

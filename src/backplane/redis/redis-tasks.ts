@@ -8,7 +8,7 @@ import {
   type TaskObserver,
   type TaskStore,
   type TaskTerms,
-} from "../task-store.ts";
+} from "../contract/task-store.ts";
 import type { ClientFactory } from "./client-factory.ts";
 import { clientsFor } from "./cluster-map.ts";
 import { type Client, Connection } from "./connection.ts";

@@ -1,4 +1,4 @@
-import type { Channel } from "../broker.ts";
+import type { Channel } from "../contract/broker.ts";
 import type { ClientFactory } from "./client-factory.ts";
 import type { Keys } from "./keys.ts";
 import type { Servers, ServersEvents } from "./servers.ts";

@@ -1,7 +1,7 @@
 import { isUtf8 } from "node:buffer";
 import { parsePosition } from "../../history/position.ts";
 import { EncodedMessage } from "../../protocol/encoded-message.ts";
-import type { Exclusion, Packet } from "../broker.ts";
+import type { Exclusion, Packet } from "../contract/broker.ts";
 
 /**
  * What instances send each other: a mark, the length of a header, the header (JSON), and then the

@@ -1,5 +1,5 @@
-import type { Backplane } from "../../backplane/backplane.ts";
-import type { Transition } from "../../backplane/presence-store.ts";
+import type { Backplane } from "../../backplane/contract/backplane.ts";
+import type { Transition } from "../../backplane/contract/presence-store.ts";
 import { Seeded } from "./seeded.ts";
 import { SimulatedInstance } from "./simulated-instance.ts";
 import { VirtualClock } from "./virtual-clock.ts";

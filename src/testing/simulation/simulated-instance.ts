@@ -1,6 +1,6 @@
-import type { Attachment, Backplane, Instance } from "../../backplane/backplane.ts";
-import type { Channel, Packet } from "../../backplane/broker.ts";
-import type { Transition } from "../../backplane/presence-store.ts";
+import type { Attachment, Backplane, Instance } from "../../backplane/contract/backplane.ts";
+import type { Channel, Packet } from "../../backplane/contract/broker.ts";
+import type { Transition } from "../../backplane/contract/presence-store.ts";
 import { UserRooms } from "../../presence/user-rooms.ts";
 import { BackplaneUnavailableError } from "../../protocol/errors.ts";
 

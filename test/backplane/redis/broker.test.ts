@@ -1,7 +1,7 @@
 import { createClient } from "@redis/client";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { MessagePacket } from "../../../src/backplane/broker.ts";
+import type { MessagePacket } from "../../../src/backplane/contract/broker.ts";
 import { clientFactory } from "../../../src/backplane/redis/client-factory.ts";
 import { Keys } from "../../../src/backplane/redis/keys.ts";
 import { RedisLink } from "../../../src/backplane/redis/link.ts";

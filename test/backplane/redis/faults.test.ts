@@ -1,6 +1,6 @@
 import { createClient } from "@redis/client";
 import { expect, test } from "vitest";
-import type { Attachment } from "../../../src/backplane/backplane.ts";
+import type { Attachment } from "../../../src/backplane/contract/backplane.ts";
 import type { Client } from "../../../src/backplane/redis/connection.ts";
 import {
   type RedisBackplaneOptions,

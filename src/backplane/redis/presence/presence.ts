@@ -3,8 +3,17 @@ import {
   Reservations,
   type UserLimit,
 } from "../../../connections/reservations.ts";
-import type { Instance } from "../../backplane.ts";
-import type { Broker } from "../../broker.ts";
+import type { Instance } from "../../contract/backplane.ts";
+import type { Broker } from "../../contract/broker.ts";
+import type {
+  Arrival,
+  AsUserChange,
+  PresenceEntry,
+  PresenceStore,
+  PresenceWatcher,
+  Transition,
+  UserPresence,
+} from "../../contract/presence-store.ts";
 import {
   type AsUserRecord,
   ONLINE,
@@ -14,15 +23,6 @@ import {
   type Subject,
 } from "../../core/change.ts";
 import { Ledger } from "../../core/ledger.ts";
-import type {
-  Arrival,
-  AsUserChange,
-  PresenceEntry,
-  PresenceStore,
-  PresenceWatcher,
-  Transition,
-  UserPresence,
-} from "../../presence-store.ts";
 import type { BucketKeys } from "../bucket-keys.ts";
 import { Changes, type Listen } from "../changes.ts";
 import type { Keys } from "../keys.ts";

@@ -1,4 +1,4 @@
-import type { Reservation, UserLimit } from "../connections/reservations.ts";
+import type { Reservation, UserLimit } from "../../connections/reservations.ts";
 
 /** What is kept of a user on one instance, while it holds a connection of theirs. */
 export interface PresenceEntry {

@@ -1,5 +1,5 @@
-import type { EncodedMessage } from "../protocol/encoded-message.ts";
-import type { Link } from "../protocol/roomcast-v1.ts";
+import type { EncodedMessage } from "../../protocol/encoded-message.ts";
+import type { Link } from "../../protocol/roomcast-v1.ts";
 import type { Exclusion, MessagePacket, Publication } from "./broker.ts";
 
 /** A log: that of a durable room, or that of messages to everyone. It has the name of its channel. */

@@ -1,5 +1,5 @@
-import type { EncodedMessage } from "../protocol/encoded-message.ts";
-import type { Link } from "../protocol/roomcast-v1.ts";
+import type { EncodedMessage } from "../../protocol/encoded-message.ts";
+import type { Link } from "../../protocol/roomcast-v1.ts";
 
 /**
  * Where a packet goes: to everyone, to the instances that hold somebody of a room or a user, or to
