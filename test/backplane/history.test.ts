@@ -1,8 +1,8 @@
 import { createClient } from "@redis/client";
 import { expect, test } from "vitest";
-import { clientFactory } from "../../src/backplane/redis/client-factory.ts";
+import { RedisLink } from "../../src/backplane/redis/channels.ts";
 import { Keys } from "../../src/backplane/redis/keys.ts";
-import { RedisLink } from "../../src/backplane/redis/link.ts";
+import { clientFactory } from "../../src/backplane/redis/net/client-factory.ts";
 import { RedisHistory } from "../../src/backplane/redis/redis-history.ts";
 import { EncodedMessage } from "../../src/protocol/encoded-message.ts";
 import { BackplaneUnavailableError } from "../../src/protocol/errors.ts";

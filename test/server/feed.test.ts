@@ -10,10 +10,10 @@ import type {
   LogName,
 } from "../../src/backplane/contract/history-store.ts";
 import { memoryBackplane } from "../../src/backplane/memory/memory-backplane.ts";
-import { clientFactory } from "../../src/backplane/redis/client-factory.ts";
-import type { Client } from "../../src/backplane/redis/connection.ts";
+import { RedisLink } from "../../src/backplane/redis/channels.ts";
 import { Keys } from "../../src/backplane/redis/keys.ts";
-import { RedisLink } from "../../src/backplane/redis/link.ts";
+import { clientFactory } from "../../src/backplane/redis/net/client-factory.ts";
+import type { Client } from "../../src/backplane/redis/net/connection.ts";
 import { RedisHistory } from "../../src/backplane/redis/redis-history.ts";
 import { EncodedMessage } from "../../src/protocol/encoded-message.ts";
 import type { Link } from "../../src/protocol/roomcast-v1.ts";

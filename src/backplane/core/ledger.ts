@@ -1,6 +1,6 @@
 import { BackplaneUnavailableError } from "../../protocol/errors.ts";
 import { AsUserChanges, type Pending } from "./as-user-changes.ts";
-import type { AsUserRecord, Change, Outcome, Subject } from "./change.ts";
+import type { AsUserRecord, Outcome, Subject } from "./change.ts";
 import { Lease } from "./lease.ts";
 import {
   type Applied,
@@ -10,6 +10,7 @@ import {
   StoreFullError,
 } from "./ledger-store.ts";
 import { type Record, Records } from "./records.ts";
+import { settleRecord } from "./settling.ts";
 import { type Removal, Sweeper } from "./sweeper.ts";
 import { Waiting } from "./waiting.ts";
 
@@ -385,36 +386,10 @@ export class Ledger {
       if (outcome.type === "failed") this.#observer.report(outcome.error);
       const record = flight.records[index];
       const pending = flight.pending[index - flight.records.length];
-      if (record !== undefined) this.#settleRecord(record, change, outcome);
+      if (record !== undefined)
+        settleRecord(record, change, outcome, this.records, this.#waiting, this.#observer);
       else if (pending !== undefined) this.#settleAsUser(pending, outcome);
     }
-  }
-
-  #settleRecord(record: Record, change: Change, outcome: Outcome): void {
-    const adding = change.type !== "remove";
-    const waiter = record.waiter?.adding === adding ? record.waiter : null;
-    const doubted = outcome.type === "member" && outcome.changed === null;
-    // What was lost had been told when it was written first.
-    const told = outcome.type === "member" && outcome.changed === true && !(adding && record.lost);
-    const heard = this.#waiting.has(waiter) && !doubted;
-    const waits = this.#waiting.has(record.waiter) && !(waiter !== null && doubted);
-    if (heard || !this.#waiting.has(record.waiter)) record.waiter = null;
-    record.lost = false;
-    record.doubted = doubted;
-    record.stored = adding && outcome.type !== "failed" && !isRefused(outcome);
-    if (isRefused(outcome) && heard) record.wanted = false;
-    if (told && !heard) this.#observer.changed(record.subject, adding);
-    if (outcome.type === "member" && !heard) {
-      for (const room of outcome.rooms) this.#observer.asUser(room);
-    }
-    const sent = change.type === "add" && "value" in change ? change.value : record.value;
-    const agrees = record.wanted === record.stored && sent === record.value;
-    if (doubted) this.records.hold(record);
-    else if ((waits && record.waiter !== null) || (!agrees && outcome.type !== "failed"))
-      this.records.mark(record);
-    else if (!record.stored && !record.wanted) this.records.delete(record);
-    if (!heard) return;
-    waiter.resolve(outcome.type === "member" ? { ...outcome, changed: told } : outcome);
   }
 
   #settleAsUser(pending: Pending, outcome: Outcome): void {
@@ -474,8 +449,4 @@ function withResolvers(): PromiseWithResolvers {
     resolve = done;
   });
   return { promise, resolve };
-}
-
-function isRefused(outcome: Outcome): boolean {
-  return outcome.type === "seat" && !outcome.granted;
 }

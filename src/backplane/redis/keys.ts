@@ -1,7 +1,7 @@
 import type { Channel } from "../contract/broker.ts";
 import type { LogName } from "../contract/history-store.ts";
-import { BucketKeys } from "./bucket-keys.ts";
 import { keySlot } from "./key-slot.ts";
+import { BucketKeys } from "./presence/bucket-keys.ts";
 
 /** How many buckets there are in a Cluster. Never changes: what is stored lies in them. */
 export const CLUSTER_BUCKETS = 256;

@@ -2,16 +2,16 @@ import { randomBytes } from "node:crypto";
 import { ConfigurationError } from "../../protocol/errors.ts";
 import { isName } from "../../protocol/names.ts";
 import type { Attachment, Backplane, Instance } from "../contract/backplane.ts";
-import { clientFactory, type RedisLocation } from "./client-factory.ts";
-import type { Client } from "./connection.ts";
+import type { Receiver } from "../core/echo-broker.ts";
+import { RedisLink } from "./channels.ts";
 import { CLUSTER_BUCKETS, Keys } from "./keys.ts";
-import { RedisLink } from "./link.ts";
+import { clientFactory, type RedisLocation } from "./net/client-factory.ts";
+import type { Client } from "./net/connection.ts";
+import { checkBuckets, checkServer, explain, type ServerCheck } from "./net/start-checks.ts";
 import { RedisPresence } from "./presence/presence.ts";
-import type { Receiver } from "./redis-broker.ts";
 import { RedisHistory } from "./redis-history.ts";
 import { RedisReceipts } from "./redis-receipts.ts";
-import { RedisTasks } from "./redis-tasks.ts";
-import { checkBuckets, checkServer, explain, type ServerCheck } from "./start-checks.ts";
+import { RedisTasks } from "./tasks/redis-tasks.ts";
 
 export interface RedisBackplaneOptions extends RedisLocation {
   /** What every key and channel begins with; separates clusters on one Redis. Default `ws:`. */
@@ -133,7 +133,7 @@ class RedisAttachment implements Attachment {
     return {
       id: instance.id,
       statusChanged: (status) => {
-        if (status === "connected") this.presence.connected();
+        if (status === "connected") this.presence.roomsAsUser.connected();
         instance.statusChanged(status);
       },
       report: (error, stage) => instance.report(error, stage),
@@ -145,7 +145,7 @@ class RedisAttachment implements Attachment {
         const user = channel.slice("user:".length);
         const { type, room } = packet;
         const change = { user, room, joined: type === "join", version: packet.version };
-        const version = this.presence.noteAsUser(change);
+        const version = this.presence.roomsAsUser.note(change);
         return version === null ? 0 : instance.receive(channel, { ...packet, version });
       },
     };

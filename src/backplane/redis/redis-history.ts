@@ -13,10 +13,10 @@ import {
   IDEMPOTENCY_MS,
   type LogName,
 } from "../contract/history-store.ts";
+import type { EchoBroker } from "../core/echo-broker.ts";
+import { decodePacket, LINK_MARK } from "../core/wire.ts";
 import type { Keys } from "./keys.ts";
-import type { RedisBroker } from "./redis-broker.ts";
-import { defineScript, isReply, type Scripts } from "./scripts.ts";
-import { decodePacket, LINK_MARK } from "./wire.ts";
+import { defineScript, isReply, type Scripts } from "./net/run.ts";
 
 /** What the scripts below begin with: where a log ends. The newest entry tells where the key is lost. */
 const END = `
@@ -92,10 +92,10 @@ const END_OUTLIVES = 2;
 
 export class RedisHistory implements HistoryStore {
   readonly #keys: Keys;
-  readonly #broker: RedisBroker;
+  readonly #broker: EchoBroker;
   readonly #scripts: Scripts;
 
-  constructor(keys: Keys, broker: RedisBroker, scripts: Scripts) {
+  constructor(keys: Keys, broker: EchoBroker, scripts: Scripts) {
     this.#keys = keys;
     this.#broker = broker;
     this.#scripts = scripts;

@@ -6,7 +6,7 @@ import {
   type ReceiptStore,
 } from "../contract/receipt-store.ts";
 import type { Keys } from "./keys.ts";
-import { defineScript, isReply, type Scripts } from "./scripts.ts";
+import { defineScript, isReply, type Scripts } from "./net/run.ts";
 
 /** How often what Redis did not take is tried again, in milliseconds. */
 const RETRY_MS = 500;

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
+import { EchoBroker, type Transport } from "../../../src/backplane/core/echo-broker.ts";
 import { Keys } from "../../../src/backplane/redis/keys.ts";
-import { RedisBroker, type Transport } from "../../../src/backplane/redis/redis-broker.ts";
 import { EncodedMessage } from "../../../src/protocol/encoded-message.ts";
 import { Recorder } from "../../support/recorder.ts";
 
@@ -13,6 +13,7 @@ function message(text: string) {
 test("a Cluster that loses one server delivers what was on its way through the others", () => {
   const sent: { name: string; bytes: Buffer }[] = [];
   const transport: Transport = {
+    service: "Redis",
     complete: true,
     flows: () => true,
     subscribe: async () => {},
@@ -21,9 +22,9 @@ test("a Cluster that loses one server delivers what was on its way through the o
     publish: async (name, bytes) => void sent.push({ name, bytes }),
     failed: () => {},
   };
-  const sender = new RedisBroker(new Recorder("a"), keys, "a#1", transport);
+  const sender = new EchoBroker(new Recorder("a"), keys, "a#1", transport);
   const there = new Recorder("b");
-  const receiver = new RedisBroker(there, keys, "b#1", transport);
+  const receiver = new EchoBroker(there, keys, "b#1", transport);
   const [lost, healthy] = ["room:lost", "room:healthy"] as const;
   const bucket = keys.bucketFor(lost);
   expect(keys.bucketFor(healthy)).not.toBe(bucket);

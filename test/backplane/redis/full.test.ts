@@ -1,7 +1,7 @@
 import { createClient } from "@redis/client";
 import { expect, test } from "vitest";
 import type { Attachment } from "../../../src/backplane/contract/backplane.ts";
-import type { Client } from "../../../src/backplane/redis/connection.ts";
+import type { Client } from "../../../src/backplane/redis/net/connection.ts";
 import { redisBackplane } from "../../../src/backplane/redis/redis-backplane.ts";
 import { EncodedMessage } from "../../../src/protocol/encoded-message.ts";
 import { BackplaneUnavailableError } from "../../../src/protocol/errors.ts";

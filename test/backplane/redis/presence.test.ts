@@ -5,7 +5,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { createClient } from "@redis/client";
 import { expect, test } from "vitest";
 import type { PresenceStore, Transition } from "../../../src/backplane/contract/presence-store.ts";
-import type { Client } from "../../../src/backplane/redis/connection.ts";
+import type { Client } from "../../../src/backplane/redis/net/connection.ts";
 import { redisBackplane } from "../../../src/backplane/redis/redis-backplane.ts";
 import { BackplaneUnavailableError } from "../../../src/protocol/errors.ts";
 import { useDisposals } from "../../support/disposals.ts";

@@ -1,6 +1,6 @@
 import { EventEmitter } from "node:events";
 import { ErrorReply, RESP_TYPES } from "@redis/client";
-import type { Client } from "../../../src/backplane/redis/connection.ts";
+import type { Client } from "../../../src/backplane/redis/net/connection.ts";
 import type { Seeded } from "../../../src/testing/simulation/seeded.ts";
 import type { VirtualClock } from "../../../src/testing/simulation/virtual-clock.ts";
 import { Failure, Keyspace, NEEDS_MEMORY, type Reply, Status } from "./keyspace.ts";

@@ -14,21 +14,14 @@ import type {
   Transition,
   UserPresence,
 } from "../../contract/presence-store.ts";
-import {
-  type AsUserRecord,
-  ONLINE,
-  type Outcome,
-  roomPlace,
-  roomsPlace,
-  type Subject,
-} from "../../core/change.ts";
+import { ONLINE, type Outcome, roomPlace, roomsPlace, type Subject } from "../../core/change.ts";
 import { Ledger } from "../../core/ledger.ts";
-import type { BucketKeys } from "../bucket-keys.ts";
-import { Changes, type Listen } from "../changes.ts";
 import type { Keys } from "../keys.ts";
-import { inTime, type Scripts, SlotInMotionError } from "../scripts.ts";
-import { AsUserRooms } from "./as-user-rooms.ts";
+import { inTime, type Scripts, SlotInMotionError } from "../net/run.ts";
+import type { BucketKeys } from "./bucket-keys.ts";
+import { Changes, type Listen } from "./changes.ts";
 import { EmptyRedisError, Reads } from "./reads.ts";
+import { RoomsAsUser } from "./rooms-as-user.ts";
 import { RedisLedgerStore } from "./store.ts";
 
 /** What falls into one bucket: it has leases of its own, and is written and read by itself. */
@@ -55,10 +48,7 @@ export class RedisPresence implements PresenceStore {
   readonly #changes: Changes;
   /** The places of this instance's own connections: all that count while Redis is away. */
   readonly #seats: Reservations = new Reservations();
-  readonly #asUser: AsUserRooms = new AsUserRooms();
-  readonly #publish: PresenceLink["publish"];
-  /** Changes of rooms as a user that this instance made a moment ago, and when: others may not have been told. */
-  readonly #recent: Map<AsUserRecord, number> = new Map();
+  readonly roomsAsUser: RoomsAsUser;
   /** Who is told gone while this instance takes everything back. */
   #withdrawn: Transition[] | null = null;
 
@@ -68,18 +58,22 @@ export class RedisPresence implements PresenceStore {
     instance: Instance,
     leaseMs: number,
   ) {
-    this.#publish = publish;
     this.#keys = keys;
     this.#instance = instance;
+    this.roomsAsUser = new RoomsAsUser({
+      instance,
+      publish,
+      ledgerOf: (user) => this.#ofUser(user).own,
+    });
     this.#changes = new Changes(listen, leaseMs);
     this.#buckets = keys.buckets.map((own, index) => {
       const store = new RedisLedgerStore(scripts, own, leaseMs);
       const ledger = new Ledger(store, instance.id, leaseMs, {
         changed: (subject, came) => this.#raise(subject, came),
         emptied: () => this.#changes.emptied(),
-        restoring: () => this.#restore(index),
-        asUser: (change) => this.#learn(change),
-        madeAsUser: (change) => this.#announce(change),
+        restoring: () => this.roomsAsUser.restore(this.#at(index).own),
+        asUser: (change) => this.roomsAsUser.learn(change),
+        madeAsUser: (change) => this.roomsAsUser.announce(change),
         report: (error) => instance.report(error, "presence"),
       });
       return { keys: own, own: ledger, reads: new Reads(scripts, own, leaseMs) };
@@ -112,40 +106,20 @@ export class RedisPresence implements PresenceStore {
     this.#changes.missed();
   }
 
-  /**
-   * A change of the rooms a user is in as a user has come from another instance. Answers the version under which it is
-   * the latest this instance knows; null if it is not.
-   */
-  noteAsUser(change: AsUserRecord): number | null {
-    const { user } = change;
-    if (!this.#holds(user)) return change.version;
-    return this.#asUser.note(change) ? this.#asUser.highest(user) : null;
-  }
-
-  /** Messages flow again. */
-  connected(): void {
-    this.#forgetRecent();
-    for (const change of [...this.#recent.keys()]) this.#announce(change);
-  }
-
   // Writes
 
   async online(user: string, entry: PresenceEntry): Promise<Arrival> {
     const { own } = this.#ofUser(user);
     const outcome = await this.#add(own, ONLINE, user, this.#encode(entry));
     if (outcome?.type !== "member") return { first: false, rooms: [], version: 0 };
-    const { changed, rooms } = outcome;
-    for (const change of rooms) this.#asUser.note(change);
     return {
-      first: changed === true,
-      // Some may have been left since.
-      rooms: rooms.flatMap(({ room }) => (this.#asUser.isJoined(user, room) ? [room] : [])),
-      version: this.#asUser.highest(user),
+      first: outcome.changed === true,
+      ...this.roomsAsUser.arrived(user, outcome.rooms),
     };
   }
 
   async offline(user: string): Promise<boolean> {
-    this.#asUser.forget(user);
+    this.roomsAsUser.forget(user);
     return isChange(await this.#remove(this.#ofUser(user).own, ONLINE, user));
   }
 
@@ -175,11 +149,11 @@ export class RedisPresence implements PresenceStore {
   }
 
   joinAsUser(user: string, room: string): Promise<AsUserChange> {
-    return this.#changeAsUser(user, room, true);
+    return this.roomsAsUser.change(user, room, true);
   }
 
   leaveAsUser(user: string, room: string): Promise<AsUserChange> {
-    return this.#changeAsUser(user, room, false);
+    return this.roomsAsUser.change(user, room, false);
   }
 
   async reserve(user: string, connection: string, limit: UserLimit): Promise<Reservation> {
@@ -348,71 +322,6 @@ export class RedisPresence implements PresenceStore {
     await own.write(record);
   }
 
-  async #changeAsUser(user: string, room: string, joined: boolean): Promise<AsUserChange> {
-    const { own } = this.#ofUser(user);
-    const outcome = await own.changeAsUser(user, room, joined);
-    if (outcome?.type === "as-user") {
-      const { version } = outcome;
-      const changed = outcome.changed === true;
-      if (changed) {
-        this.noteAsUser({ user, room, joined, version });
-        this.#remember({ user, room, joined, version });
-      }
-      return { changed, version };
-    }
-    return { changed: this.#holds(user), version: 0 };
-  }
-
-  /** What this instance knows of the rooms of its users, Redis may not know any more. */
-  #restore(index: number): void {
-    const bucket = this.#at(index);
-    for (const { subject, wanted } of bucket.own.records.values()) {
-      if (!wanted || subject.kind !== "member" || subject.place !== ONLINE) continue;
-      const user = subject.member;
-      const known = [...this.#asUser.of(user)];
-      for (const change of known) bucket.own.restoreAsUser(change);
-      for (const room of this.#instance.roomsAsUser(user)) {
-        if (known.some((change) => change.room === room)) continue;
-        // Nobody knows since when; whoever does knows better.
-        bucket.own.restoreAsUser({ user, room, joined: true, version: 1 });
-      }
-    }
-  }
-
-  #announce(change: AsUserRecord): void {
-    const { user, room, joined, version } = change;
-    this.#remember(change);
-    void this.#publish(`user:${user}`, { type: joined ? "join" : "leave", room, version });
-  }
-
-  /** It is told again when messages flow after an outage: it may be lost with what was sent at its beginning. */
-  #remember(change: AsUserRecord): void {
-    this.#forgetRecent();
-    this.#recent.set(change, performance.now());
-  }
-
-  #forgetRecent(): void {
-    const old = performance.now() - RECENT_MS;
-    for (const [change, madeAt] of this.#recent) {
-      if (madeAt > old) return;
-      this.#recent.delete(change);
-    }
-  }
-
-  /** The instance learns it as it would have, had it not missed it. */
-  #learn(change: AsUserRecord): void {
-    const { user, room, joined } = change;
-    if (!this.#holds(user) || this.#asUser.has(change)) return;
-    const version = this.noteAsUser(change);
-    if (version === null) return;
-    this.#instance.receive(`user:${user}`, { type: joined ? "join" : "leave", room, version });
-  }
-
-  #holds(user: string): boolean {
-    const online: Subject = { kind: "member", place: ONLINE, member: user };
-    return this.#ofUser(user).own.records.get(online)?.wanted ?? false;
-  }
-
   #raise(subject: Subject, came: boolean): void {
     const transition = transitionOf(subject, came);
     if (transition === null) return;
@@ -431,8 +340,6 @@ export class RedisPresence implements PresenceStore {
   }
 }
 
-/** How long an outage may go unnoticed, and the longest pause until the next attempt to connect; in milliseconds. */
-const RECENT_MS = 10_000;
 /** Whose all places are that are counted here. */
 const OWN = "";
 const REFUSED: Reservation = { granted: false, replaced: [] };

@@ -1,8 +1,8 @@
 import { BackplaneUnavailableError } from "../../../protocol/errors.ts";
 import { batches } from "../batches.ts";
-import type { BucketKeys } from "../bucket-keys.ts";
-import type { Script, Scripts } from "../scripts.ts";
-import { COUNT, FIND, HAS, LIST, LIVING, LOCATE } from "./scripts.ts";
+import type { Script, Scripts } from "../net/run.ts";
+import type { BucketKeys } from "./bucket-keys.ts";
+import { COUNT, FIND, HAS, LIST, LIVING, LOCATE } from "./read-scripts.ts";
 import { instanceOf } from "./store.ts";
 
 /** How much is asked for at a time. */

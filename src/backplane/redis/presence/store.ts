@@ -16,10 +16,12 @@ import {
   StoreFullError,
 } from "../../core/ledger-store.ts";
 import { batches } from "../batches.ts";
-import type { BucketKeys } from "../bucket-keys.ts";
-import { scan } from "../scan.ts";
-import { isReply, type Scripts } from "../scripts.ts";
-import { APPLY, BEAT, COMPLETE, DROP, RELEASE, ROOMS } from "./scripts.ts";
+import { isReply, type Scripts } from "../net/run.ts";
+import { APPLY, RELEASE } from "./apply-script.ts";
+import type { BucketKeys } from "./bucket-keys.ts";
+import { BEAT, COMPLETE, DROP } from "./lease-scripts.ts";
+import { ROOMS } from "./read-scripts.ts";
+import { scan } from "./scan.ts";
 
 /** How long what nobody renews is kept, in milliseconds: everything is renewed once a day. */
 const KEEP_MS = 172_800_000;

@@ -1,7 +1,7 @@
-import { ConfigurationError } from "../../protocol/errors.ts";
+import { ConfigurationError } from "../../../protocol/errors.ts";
+import type { Keys } from "../keys.ts";
 import type { Client } from "./connection.ts";
-import type { Keys } from "./keys.ts";
-import { inTime, isReply } from "./scripts.ts";
+import { inTime, isReply } from "./run.ts";
 
 /** The oldest Redis whose scripts and commands are what we need; Valkey says 7.2 or more here. */
 const OLDEST = 7;
@@ -10,6 +10,8 @@ export interface ServerCheck {
   readonly warnings: readonly ConfigurationError[];
   /** Which start of which server this is; empty where we may not ask. */
   readonly run: string;
+  /** Whether it takes no writes. */
+  readonly replica: boolean;
 }
 
 /**
@@ -29,12 +31,13 @@ export async function checkServer(client: Client, sharded: boolean): Promise<Ser
   }
   const policy = info.get("maxmemory_policy");
   const run = info.get("run_id") ?? "";
-  if (policy === undefined || policy === "noeviction") return { warnings: [], run };
+  const replica = info.get("role") === "slave";
+  if (policy === undefined || policy === "noeviction") return { warnings: [], run, replica };
   const warning = new ConfigurationError(
     `Redis may throw away presence and history: its maxmemory-policy is ${policy}. ` +
       "Set it to noeviction, and maxmemory as large as it needs.",
   );
-  return { warnings: [warning], run };
+  return { warnings: [warning], run, replica };
 }
 
 /**

@@ -1,4 +1,4 @@
-import { defineScript, type Script } from "./scripts.ts";
+import { defineScript, type Script } from "../net/run.ts";
 
 /**
  * Owns the tasks that no worker has: those that failed, or were handed back. A consumer name like any

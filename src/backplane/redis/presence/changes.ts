@@ -1,5 +1,5 @@
-import { isName } from "../../protocol/names.ts";
-import type { PresenceWatcher } from "../contract/presence-store.ts";
+import { isName } from "../../../protocol/names.ts";
+import type { PresenceWatcher } from "../../contract/presence-store.ts";
 
 /** How often watchers compare what they know with what is stored, in milliseconds. */
 const COMPARE_EVERY_MS = 60_000;

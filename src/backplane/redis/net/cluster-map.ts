@@ -1,7 +1,7 @@
+import { keySlot } from "../key-slot.ts";
+import type { Keys } from "../keys.ts";
 import type { Address, ClientFactory } from "./client-factory.ts";
 import type { Client } from "./connection.ts";
-import { keySlot } from "./key-slot.ts";
-import type { Keys } from "./keys.ts";
 
 /** How long a node may take to tell, in milliseconds. */
 const DEADLINE_MS = 1500;

@@ -1,4 +1,4 @@
-import { BackplaneUnavailableError, QueueFullError } from "../../protocol/errors.ts";
+import { BackplaneUnavailableError, QueueFullError } from "../../../protocol/errors.ts";
 import {
   type DeadLetter,
   type DeadPage,
@@ -8,14 +8,14 @@ import {
   type TaskObserver,
   type TaskStore,
   type TaskTerms,
-} from "../contract/task-store.ts";
-import type { ClientFactory } from "./client-factory.ts";
-import { clientsFor } from "./cluster-map.ts";
-import { type Client, Connection } from "./connection.ts";
-import type { Keys } from "./keys.ts";
+} from "../../contract/task-store.ts";
+import type { Keys } from "../keys.ts";
+import type { ClientFactory } from "../net/client-factory.ts";
+import { clientsFor } from "../net/cluster-map.ts";
+import { type Client, Connection } from "../net/connection.ts";
+import { type Script, Scripts } from "../net/run.ts";
+import { checkServer, explain } from "../net/start-checks.ts";
 import { RedisTaskConsumer } from "./redis-task-consumer.ts";
-import { type Script, Scripts } from "./scripts.ts";
-import { checkServer, explain } from "./start-checks.ts";
 import { type TaskKeys, taskKeys } from "./task-keys.ts";
 import { ADD, COUNT, EXHUME } from "./task-scripts.ts";
 
@@ -139,8 +139,9 @@ export class RedisTasks implements TaskStore {
   }
 
   async #up(client: Client): Promise<void> {
-    const { warnings } = await checkServer(client, this.#sharded);
-    this.#said.clear();
+    const { warnings, replica } = await checkServer(client, this.#sharded);
+    // One that takes no writes is an outage that goes on.
+    if (!replica) this.#said.clear();
     for (const warning of warnings) this.#trouble(warning);
   }
 

@@ -1,6 +1,6 @@
-import type { Channel } from "../contract/broker.ts";
+import type { Channel } from "../../contract/broker.ts";
+import type { Keys } from "../keys.ts";
 import type { ClientFactory } from "./client-factory.ts";
-import type { Keys } from "./keys.ts";
 import type { Servers, ServersEvents } from "./servers.ts";
 import { Shard } from "./shard.ts";
 

@@ -1,9 +1,9 @@
 import { setTimeout as wait } from "node:timers/promises";
-import type { Channel } from "../contract/broker.ts";
+import type { Channel } from "../../contract/broker.ts";
+import type { Keys } from "../keys.ts";
 import type { Address, ClientFactory } from "./client-factory.ts";
 import { nameOf, type Primary, readMap } from "./cluster-map.ts";
-import type { Keys } from "./keys.ts";
-import { isReply } from "./scripts.ts";
+import { isReply } from "./run.ts";
 import type { Servers, ServersEvents } from "./servers.ts";
 import { Shard, SlotMovedError } from "./shard.ts";
 

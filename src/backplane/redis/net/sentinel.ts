@@ -1,5 +1,5 @@
 import { createClient } from "@redis/client";
-import { ConnectionFailedError } from "../../protocol/errors.ts";
+import { ConnectionFailedError } from "../../../protocol/errors.ts";
 
 /** A primary that Sentinels watch over. */
 export interface SentinelLocation {

@@ -1,13 +1,13 @@
-import type { ClientFactory } from "./client-factory.ts";
-import { ClusterServers } from "./cluster-servers.ts";
-import type { Client } from "./connection.ts";
+import { EchoBroker, type Receiver, type Transport } from "../core/echo-broker.ts";
 import { Interest } from "./interest.ts";
 import type { Keys } from "./keys.ts";
-import { type Receiver, RedisBroker, type Transport } from "./redis-broker.ts";
-import { Scripts } from "./scripts.ts";
-import type { Servers } from "./servers.ts";
-import type { Shard } from "./shard.ts";
-import { SingleServer } from "./single-server.ts";
+import type { ClientFactory } from "./net/client-factory.ts";
+import { ClusterServers } from "./net/cluster-servers.ts";
+import type { Client } from "./net/connection.ts";
+import { Scripts } from "./net/run.ts";
+import type { Servers } from "./net/servers.ts";
+import type { Shard } from "./net/shard.ts";
+import { SingleServer } from "./net/single-server.ts";
 
 /** What a link asks of its owner. */
 export interface LinkEvents {
@@ -25,7 +25,7 @@ export interface LinkEvents {
  * holds the name.
  */
 export class RedisLink implements Transport {
-  readonly broker: RedisBroker;
+  readonly broker: EchoBroker;
   readonly scripts: Scripts;
   readonly #keys: Keys;
   readonly #servers: Servers;
@@ -44,7 +44,7 @@ export class RedisLink implements Transport {
     this.#interest = new Interest((channel) => {
       this.#servers.of(channel)?.subscriptions.remove(channel);
     });
-    this.broker = new RedisBroker(instance, keys, incarnation, this);
+    this.broker = new EchoBroker(instance, keys, incarnation, this);
     const shardEvents = {
       wanted: (shard: Shard) => this.#wantedOf(shard),
       receive: (message: Buffer, channel: Buffer) => this.#receive(message, channel.toString()),
@@ -93,6 +93,8 @@ export class RedisLink implements Transport {
   }
 
   // For the broker
+
+  readonly service: string = "Redis";
 
   get complete(): boolean {
     return this.#servers.complete;

@@ -1,4 +1,4 @@
-import type { Scripts } from "./scripts.ts";
+import type { Scripts } from "../net/run.ts";
 
 /** How much of a set or hash is asked for at a time. */
 const PAGE = 500;

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { DEFAULT_QUEUE } from "../contract/task-store.ts";
+import { DEFAULT_QUEUE } from "../../contract/task-store.ts";
 
 /** The names of one task queue, whose keys are read and written together. */
 export interface TaskKeys {

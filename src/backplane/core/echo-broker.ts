@@ -2,10 +2,9 @@ import { BackplaneUnavailableError } from "../../protocol/errors.ts";
 import { quote } from "../../protocol/names.ts";
 import type { Instance } from "../contract/backplane.ts";
 import type { Broker, BrokerStatus, Channel, Packet, Publication } from "../contract/broker.ts";
-import type { Keys } from "./keys.ts";
 import { decodePacket, encodePacket, type Origin } from "./wire.ts";
 
-/** How long a message may wait for Redis before this instance goes on by itself, in milliseconds. */
+/** How long a message may wait for the service before this instance goes on by itself, in milliseconds. */
 const DEADLINE_MS = 2500;
 
 /** How often people are told of messages that nobody can read, in milliseconds. */
@@ -14,11 +13,20 @@ const TELL_GARBAGE_EVERY_MS = 60_000;
 /** How many messages that were delivered when they were taken are remembered. */
 const MAX_DELIVERED = 10_000;
 
+/** The full names of channels, and what part of the service each lies in: parts are lost and found by themselves. */
+export interface ChannelNames {
+  channel(channel: Channel): string;
+  channelOf(name: string): Channel;
+  bucketOf(name: string): number;
+}
+
 /** What a broker needs of its instance. */
 export type Receiver = Pick<Instance, "id" | "receive" | "statusChanged" | "report">;
 
 /** What carries bytes from channel to channel, while it can. Channels are full names. */
 export interface Transport {
+  /** What people call the service. */
+  readonly service: string;
   /** Whether messages flow on every channel. */
   readonly complete: boolean;
   /** Whether what is published on the channel reaches all who are subscribed to it. */
@@ -27,13 +35,13 @@ export interface Transport {
   unsubscribe(channel: string): void;
   /** Whether everything published to the channel from now on comes back here. */
   isSubscribed(channel: string): boolean;
-  /** Rejects if Redis did not take the message, or nobody knows. */
+  /** Rejects if the service did not take the message, or nobody knows. */
   publish(channel: string, message: Buffer): Promise<void>;
   /** A message was refused, or did not come back in time. */
   failed(channel: string, reason: Error): void;
 }
 
-/** A message on its way through Redis. */
+/** A message on its way through the service. */
 interface Outstanding {
   readonly channel: Channel;
   /** The full name of that channel. */
@@ -44,15 +52,15 @@ interface Outstanding {
   returns: boolean;
   /** Nobody knows whether it comes back, for the channel is being left: it is delivered when it was taken. */
   leaving: boolean;
-  /** It is in a log, or will be, or not: without Redis nobody knows, so it is not delivered here. */
+  /** It is in a log, or will be, or not: without the service nobody knows, so it is not delivered here. */
   readonly stored: boolean;
-  /** Redis has said that it took it. */
+  /** The service has said that it took it. */
   accepted: boolean;
   resolve(publication: Publication): void;
 }
 
 /**
- * Publishes through Redis and delivers from the subscription, the publisher's own messages too: that is
+ * Publishes through a service and delivers from the subscription, the publisher's own messages too: that is
  * what gives one order everywhere.
  *
  * When a server is lost the epoch of its buckets is raised, what has not come back is delivered here in the order it
@@ -60,9 +68,9 @@ interface Outstanding {
  * they turn up late, here and by everybody who has seen the new one. So nothing is delivered twice or out
  * of a sender's order, and no list of ids is needed.
  */
-export class RedisBroker implements Broker {
+export class EchoBroker implements Broker {
   readonly #instance: Receiver;
-  readonly #keys: Keys;
+  readonly #names: ChannelNames;
   readonly #incarnation: string;
   readonly #transport: Transport;
   /** For each sender: the highest epoch seen, by bucket. */
@@ -80,9 +88,9 @@ export class RedisBroker implements Broker {
   #garbage = 0;
   #garbageToldAt = Number.NEGATIVE_INFINITY;
 
-  constructor(instance: Receiver, keys: Keys, incarnation: string, transport: Transport) {
+  constructor(instance: Receiver, names: ChannelNames, incarnation: string, transport: Transport) {
     this.#instance = instance;
-    this.#keys = keys;
+    this.#names = names;
     this.#incarnation = incarnation;
     this.#transport = transport;
   }
@@ -97,7 +105,7 @@ export class RedisBroker implements Broker {
     const now = performance.now();
     if (now < this.#garbageToldAt + TELL_GARBAGE_EVERY_MS) return;
     this.#garbageToldAt = now;
-    const what = "Messages that nobody can read come on Redis channels";
+    const what = `Messages that nobody can read come on ${this.#transport.service} channels`;
     this.#instance.report(
       new Error(`${what}: ${this.#garbage} so far, the last on ${quote(name)}.`),
       "backplane",
@@ -105,15 +113,15 @@ export class RedisBroker implements Broker {
   }
 
   subscribe(channel: Channel): Promise<void> {
-    return this.#transport.subscribe(this.#keys.channel(channel));
+    return this.#transport.subscribe(this.#names.channel(channel));
   }
 
   unsubscribe(channel: Channel): void {
-    this.#transport.unsubscribe(this.#keys.channel(channel));
+    this.#transport.unsubscribe(this.#names.channel(channel));
   }
 
   async publish(channel: Channel, packet: Packet): Promise<Publication> {
-    const name = this.#keys.channel(channel);
+    const name = this.#names.channel(channel);
     if (!this.#transport.flows(name)) {
       return { scope: "instance", localRecipients: this.#instance.receive(channel, packet) };
     }
@@ -134,9 +142,12 @@ export class RedisBroker implements Broker {
     packet: Packet,
     run: (name: string, bytes: Buffer) => Promise<T>,
   ): Promise<{ readonly outcome: T; readonly publication: Publication }> {
-    const name = this.#keys.channel(channel);
+    const name = this.#names.channel(channel);
     if (!this.#transport.flows(name)) {
-      throw new BackplaneUnavailableError("Redis is away: nothing was stored.", "not-stored");
+      throw new BackplaneUnavailableError(
+        `${this.#transport.service} is away: nothing was stored.`,
+        "not-stored",
+      );
     }
     const { bytes, sequence, publication } = this.#prepare(channel, name, packet, true);
     try {
@@ -155,7 +166,7 @@ export class RedisBroker implements Broker {
 
   /** Takes what the subscriber connection brings. Never throws. */
   receive(message: Buffer, name: string): void {
-    const channel = this.#keys.channelOf(name);
+    const channel = this.#names.channelOf(name);
     const envelope = decodePacket(message);
     if (envelope === null) {
       this.passOver(name);
@@ -168,7 +179,7 @@ export class RedisBroker implements Broker {
     else if (origin.incarnation === this.#incarnation) {
       const current = linked || origin.epoch === this.#epochOf(name);
       if (current) this.#returned(origin.sequence, channel, packet);
-    } else if (linked || this.#isCurrent(origin, this.#keys.bucketOf(name))) {
+    } else if (linked || this.#isCurrent(origin, this.#names.bucketOf(name))) {
       this.#instance.receive(channel, packet);
     }
   }
@@ -196,7 +207,7 @@ export class RedisBroker implements Broker {
     for (const bucket of buckets) this.#ownEpochs[bucket] = this.#epoch;
     const gone = new Set(buckets);
     const outstanding = [...this.#outstanding].filter(([, { name }]) => {
-      return gone.has(this.#keys.bucketOf(name));
+      return gone.has(this.#names.bucketOf(name));
     });
     for (const [sequence] of outstanding) this.#outstanding.delete(sequence);
     for (const [
@@ -211,7 +222,7 @@ export class RedisBroker implements Broker {
   }
 
   #epochOf(name: string): number {
-    return this.#ownEpochs[this.#keys.bucketOf(name)] ?? 1;
+    return this.#ownEpochs[this.#names.bucketOf(name)] ?? 1;
   }
 
   /** Whether no newer epoch of the sender was seen there. */
@@ -284,7 +295,7 @@ export class RedisBroker implements Broker {
   #failed(name: string, reason: Error): void {
     const epoch = this.#epochOf(name);
     this.#transport.failed(name, reason);
-    if (this.#epochOf(name) === epoch) this.lost([this.#keys.bucketOf(name)]);
+    if (this.#epochOf(name) === epoch) this.lost([this.#names.bucketOf(name)]);
   }
 
   #returned(sequence: number, channel: Channel, packet: Packet): void {
@@ -303,7 +314,7 @@ export class RedisBroker implements Broker {
         if (this.#deadline !== null) clearInterval(this.#deadline);
         this.#deadline = null;
       } else if (performance.now() - oldest.sentAt >= DEADLINE_MS) {
-        const reason = `Redis did not bring back a message within ${DEADLINE_MS} ms.`;
+        const reason = `${this.#transport.service} did not bring back a message within ${DEADLINE_MS} ms.`;
         this.#failed(oldest.name, new Error(reason));
       }
     }, DEADLINE_MS / 10).unref();

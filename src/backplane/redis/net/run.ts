@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { setTimeout as wait } from "node:timers/promises";
 import { ErrorReply, RESP_TYPES } from "@redis/client";
-import { BackplaneUnavailableError } from "../../protocol/errors.ts";
+import { BackplaneUnavailableError } from "../../../protocol/errors.ts";
 import { type Client, heard } from "./connection.ts";
 
 /** How long a call may take, in milliseconds; then nobody knows what became of it. */

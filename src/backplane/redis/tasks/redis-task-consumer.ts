@@ -1,16 +1,16 @@
 import { isUtf8 } from "node:buffer";
 import { setTimeout as wait } from "node:timers/promises";
 import { RESP_TYPES } from "@redis/client";
-import { BackplaneUnavailableError, WebSocketError } from "../../protocol/errors.ts";
+import { BackplaneUnavailableError, WebSocketError } from "../../../protocol/errors.ts";
 import type {
   Holding,
   TaskConsumer,
   TaskDelivery,
   TaskObserver,
   TaskTerms,
-} from "../contract/task-store.ts";
-import { type Client, Connection } from "./connection.ts";
-import { inTime, isMisrouted, isReply, type Script, type Scripts } from "./scripts.ts";
+} from "../../contract/task-store.ts";
+import { type Client, Connection } from "../net/connection.ts";
+import { inTime, isMisrouted, isReply, type Script, type Scripts } from "../net/run.ts";
 import type { TaskKeys } from "./task-keys.ts";
 import { ACKNOWLEDGE, EXTEND, FAIL, LEAVE, RELEASE, SWEEP, TIDY } from "./task-scripts.ts";
 
@@ -93,7 +93,12 @@ export class RedisTaskConsumer implements TaskConsumer {
       return stopping.aborted ? [] : await this.#read(count, stopping);
     } catch (error) {
       this.#strays = true;
-      if (isMisrouted(error)) this.#connection.rebuild(error);
+      if (isMisrouted(error) || isDemoted(error)) {
+        // Told once, when it is known what has become of the server.
+        this.#connection.rebuild(error);
+        const message = "This Redis is not the one to ask any more.";
+        throw new BackplaneUnavailableError(message, "not-stored", { cause: error });
+      }
       if (!isGroupMissing(error)) throw error;
       this.#groupLost();
       return [];
@@ -294,5 +299,10 @@ function partsOf(receipt: string): [entry: string, attempt: string] {
 
 /** Redis no longer knows the group, or the stream with it. */
 function isGroupMissing(error: unknown): boolean {
-  return isReply(error, "NOGROUP") || isReply(error, "UNBLOCKED");
+  return isReply(error, "NOGROUP") || (isReply(error, "UNBLOCKED") && !isDemoted(error));
+}
+
+/** Whether the primary has become a replica while it was waited for tasks there. */
+function isDemoted(error: unknown): boolean {
+  return isReply(error, "UNBLOCKED force unblock");
 }
