@@ -254,6 +254,8 @@ export class LocalInstance implements ConnectionHost, Instance, PresenceObserver
   async publishTo(connectionId: string, packet: Packet): Promise<Delivery> {
     const instance = await this.#holderOf(connectionId);
     if (instance === null) return { scope: this.#scope(), localRecipients: 0 };
+    // There may be such a connection elsewhere, but nothing was published.
+    if (instance === undefined) return { scope: "instance", localRecipients: 0 };
     return this.publish(`instance:${instance}`, packet);
   }
 
@@ -367,7 +369,7 @@ export class LocalInstance implements ConnectionHost, Instance, PresenceObserver
   /** Asks the instance that holds a connection to change its rooms. Whether there is one. */
   async askTo(type: "join" | "leave", connectionId: string, room: string): Promise<boolean> {
     const instance = await this.#holderOf(connectionId);
-    if (instance === null) return false;
+    if (instance === null || instance === undefined) return false;
     await this.publish(`instance:${instance}`, { type, room, connection: connectionId });
     return true;
   }
@@ -416,17 +418,17 @@ export class LocalInstance implements ConnectionHost, Instance, PresenceObserver
     }
   }
 
-  /** The other instance that holds, or held, a connection; null too while nobody can tell. */
-  async #holderOf(connectionId: string): Promise<string | null> {
+  /** The other instance that holds, or held, a connection; undefined while nobody can tell. */
+  async #holderOf(connectionId: string): Promise<string | null | undefined> {
     const holder = instanceOf(connectionId) ?? (await this.#locate(connectionId));
     return holder === this.id ? null : holder;
   }
 
-  async #locate(connectionId: string): Promise<string | null> {
+  async #locate(connectionId: string): Promise<string | null | undefined> {
     try {
       return await this.#attachment.presence.locate(connectionId);
     } catch (error) {
-      if (error instanceof BackplaneUnavailableError) return null;
+      if (error instanceof BackplaneUnavailableError) return undefined;
       throw error;
     }
   }
