@@ -72,8 +72,15 @@ test("with minReplicas an append resolves when replicas have it, and says so whe
   replica.stop();
   const late = history.append("room:a", packet, durable);
   await expect(late).rejects.toMatchObject({ outcome: "unknown" });
-  // Others are not held up by that.
+  // Others are not held up by that, however many wait.
+  let waiting = 100;
+  const many = Array.from({ length: waiting }, () =>
+    history.append("room:a", packet, durable).catch(() => waiting--),
+  );
   await history.append("room:b", packet, policy);
+  for (let i = 0; i < 20; i++) await history.append("room:b", packet, policy);
+  expect(waiting).toBe(100);
+  await Promise.all(many);
   replica.cont();
   await expect
     .poll(() => history.append("room:a", packet, durable).catch(String))

@@ -63,6 +63,7 @@ export class RedisLink implements Transport {
       (key) => this.#servers.of(key)?.client ?? null,
       // Whoever is to be asked is found by a new connection.
       (key, answer) => this.#servers.of(key)?.rebuild(answer),
+      async (key, count) => this.#servers.of(key)?.replication.wait(count),
     );
   }
 

@@ -83,6 +83,11 @@ export class Keys {
     return `${this.prefixOf(`receipt:${digest}`)}receipt:${digest}`;
   }
 
+  /** A key that is written for its place in the stream to the replicas. */
+  markIn(bucket: number): string {
+    return `${this.#prefixes[bucket]}replicated`;
+  }
+
   /** How many buckets there are, as whoever came first has stored it. */
   get bucketCount(): string {
     return `${this.#prefixes[0]}buckets`;

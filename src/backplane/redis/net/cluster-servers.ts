@@ -147,6 +147,7 @@ export class ClusterServers implements Servers {
       {
         buckets,
         canary: this.#keys.channelIn(buckets[0] ?? 0, this.#canary),
+        mark: this.#keys.markIn(buckets[0] ?? 0),
         sharded: true,
         bucketOf: (channel) => this.#keys.bucketOf(channel),
         makeClient: () => this.#clients.make(address),

@@ -1,5 +1,4 @@
 import { createHash } from "node:crypto";
-import { setTimeout as wait } from "node:timers/promises";
 import { ErrorReply, RESP_TYPES } from "@redis/client";
 import { BackplaneUnavailableError } from "../../../protocol/errors.ts";
 import { type Client, heard } from "./connection.ts";
@@ -21,14 +20,20 @@ export function defineScript(lua: string): Script {
 export class Scripts {
   readonly #clientFor: (key: string) => Client | null;
   readonly #misrouted: (key: string, answer: Error) => void;
+  readonly #replicas: (key: string, count: number) => Promise<void>;
 
-  /** `misrouted`: the server that was asked is not the one to write that key to (any more). */
+  /**
+   * `misrouted`: the server that was asked is not the one to write that key to (any more). `replicas`: waits until so many
+   * replicas of the server of a key have what was written there.
+   */
   constructor(
     clientFor: (key: string) => Client | null,
     misrouted: (key: string, answer: Error) => void,
+    replicas: (key: string, count: number) => Promise<void> = async () => {},
   ) {
     this.#clientFor = clientFor;
     this.#misrouted = misrouted;
+    this.#replicas = replicas;
   }
 
   /**
@@ -67,11 +72,14 @@ export class Scripts {
     args: readonly (string | Buffer)[],
     replicas: number,
   ): Promise<unknown> {
-    return this.#call(keys[0] ?? "", async (client) => {
-      const reply = await evaluate(client, script, keys, args, {});
-      if (replicas > 0) await replicated(client, replicas);
-      return reply;
-    });
+    const key = keys[0] ?? "";
+    const reply = this.#run(script, keys, args, {});
+    return replicas === 0 ? reply : reply.then((value) => this.#replicated(key, replicas, value));
+  }
+
+  async #replicated(key: string, replicas: number, reply: unknown): Promise<unknown> {
+    await this.#replicas(key, replicas);
+    return reply;
   }
 
   /** Sends one command that needs no script; its first argument is a key. Rejects as `run` does. */
@@ -138,25 +146,6 @@ function evaluate(
     if (!isReply(error, "NOSCRIPT")) throw error;
     return client.sendCommand(["EVAL", script.lua, ...rest], options);
   });
-}
-
-/** How long replicas may take, how long one question may hold up the connection, and the pause between two; in milliseconds. */
-const REPLICAS_DEADLINE_MS = 1000;
-const WAIT_MS = 2;
-const PAUSE_MS = 20;
-
-/** Resolves when so many replicas have everything this connection has written. Asks often and briefly: `WAIT` holds up whatever comes after it. */
-async function replicated(client: Client, replicas: number): Promise<void> {
-  const deadline = performance.now() + REPLICAS_DEADLINE_MS;
-  for (;;) {
-    const have = Number(await client.sendCommand(["WAIT", String(replicas), String(WAIT_MS)]));
-    if (have >= replicas) return;
-    if (performance.now() >= deadline) {
-      const message = `${have} of ${replicas} replicas have the message.`;
-      throw new BackplaneUnavailableError(message, "unknown");
-    }
-    await wait(PAUSE_MS);
-  }
 }
 
 /** Waits for Redis no longer than any call may take. Rejects as `Scripts.run` does. */

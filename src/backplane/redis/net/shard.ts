@@ -1,4 +1,5 @@
 import { type Client, Connection, heard } from "./connection.ts";
+import { Replication } from "./replication.ts";
 import { type SubscriptionOptions, Subscriptions } from "./subscriptions.ts";
 
 /** How often an instance sends itself a message, to know that its subscriptions live; in milliseconds. */
@@ -11,6 +12,8 @@ export interface ShardOptions extends Pick<SubscriptionOptions, "sharded" | "buc
   readonly buckets: readonly number[];
   /** A channel in one of them that nobody else publishes to. */
   readonly canary: string;
+  /** A key in one of them that nobody reads. */
+  readonly mark: string;
   makeClient(): Promise<Client>;
 }
 
@@ -40,6 +43,8 @@ export interface ShardEvents {
 export class Shard {
   readonly buckets: readonly number[];
   readonly subscriptions: Subscriptions;
+  /** What waits for replicas. */
+  readonly replication: Replication;
   readonly #sharded: boolean;
   readonly #canary: string;
   readonly #events: ShardEvents;
@@ -50,7 +55,8 @@ export class Shard {
   #canariesOut = 0;
 
   constructor(options: ShardOptions, events: ShardEvents) {
-    const { buckets, canary, sharded, bucketOf, makeClient } = options;
+    const { buckets, canary, mark, sharded, bucketOf, makeClient } = options;
+    this.replication = new Replication(makeClient, mark);
     this.buckets = buckets;
     this.#canary = canary;
     this.#sharded = sharded;
@@ -102,7 +108,7 @@ export class Shard {
   async stop(): Promise<void> {
     if (this.#canaryTimer !== null) clearInterval(this.#canaryTimer);
     this.#lost();
-    await Promise.all([this.#commands.stop(), this.#subscriber.stop()]);
+    await Promise.all([this.#commands.stop(), this.#subscriber.stop(), this.replication.stop()]);
     this.subscriptions.disconnected();
   }
 

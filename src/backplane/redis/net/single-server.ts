@@ -13,6 +13,7 @@ export class SingleServer implements Servers {
       {
         buckets: [0],
         canary: keys.channel(canary),
+        mark: keys.markIn(0),
         sharded: false,
         bucketOf: () => 0,
         makeClient: () => clients.make(),
