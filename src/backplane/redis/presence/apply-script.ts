@@ -165,6 +165,11 @@ while ARGV[arg] do
   outcomes[#outcomes + 1] = outcome
   key, arg = key + keys, arg + 1 + args
 end
+-- New keys; heartbeats renew them.
+if number == 0 or unsure > 0 then
+  redis.call('PEXPIRE', KEYS[4], keep)
+  redis.call('PEXPIRE', KEYS[6], keep)
+end
 local answer = table.concat(outcomes, '\\n')
 redis.call('HSET', KEYS[3], own .. ':answer', answer)
 return answer
