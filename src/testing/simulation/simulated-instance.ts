@@ -108,19 +108,21 @@ export class SimulatedInstance implements Instance {
   }
 
   changeAsUser(type: "join" | "leave", user: string, room: string): Promise<void> {
-    return this.#write(`${type} as user ${user} ${room}`, `as user ${user}\n${room}`, async () => {
-      const { presence, broker } = this.attachment;
-      const { changed, version } = await (type === "join"
+    const { presence, broker } = this.attachment;
+    let version = 0;
+    const change = async (): Promise<void> => {
+      const made = await (type === "join"
         ? presence.joinAsUser(user, room)
         : presence.leaveAsUser(user, room));
-      this.#chronicle.write(`${this.id}: ${type} ${room} changed ${changed} at ${version}`);
+      version = made.version;
+      this.#chronicle.write(`${this.id}: ${type} ${room} changed ${made.changed} at ${version}`);
+    };
+    const tell = async (): Promise<void> => {
       await broker.publish(`user:${user}`, { type, room, version });
-    });
-  }
-
-  /** Waits for everything it has begun. */
-  async settled(): Promise<void> {
-    while (this.#last.size > 0) await Promise.all(this.#last.values());
+    };
+    const subject = `as user ${user}\n${room}`;
+    void this.#write(`${type} as user ${user} ${room}`, subject, change);
+    return this.#write(`tells of ${type} ${room}`, subject, tell);
   }
 
   // What its backplane tells
