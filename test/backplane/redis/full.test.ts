@@ -92,6 +92,7 @@ test("a message whose taking was not answered may be taken again at once", async
   server.stop();
   await expect(a.receipts.claim("key", "c1")).rejects.toThrow(BackplaneUnavailableError);
   server.cont();
+  await a.recorder.until(() => a.recorder.statuses.includes("degraded"));
   await a.recorder.until(() => a.recorder.statuses.at(-1) === "connected");
   const redis = await connect(server.url);
   // It may have been taken by what was on its way; not for the 15 s that somebody may be at it.
