@@ -62,7 +62,9 @@ export class RedisReceipts implements ReceiptStore {
 
   /** Whoever is not told in time that it took the message does not have it: it is given back. */
   async claim(key: string, holder: string): Promise<Claim> {
-    this.#owed.delete(key);
+    // What is owed of it comes first.
+    const owed = this.#owed.get(key);
+    if (owed !== undefined) await this.#insist(key, owed.tell);
     const found = await this.#scripts
       .run(CLAIM, this.#at(key), [holder, String(HANDLING_MS)])
       .catch((error) => {

@@ -1,6 +1,7 @@
 import { createClient } from "@redis/client";
 import { expect, test } from "vitest";
 import type { Attachment } from "../../../src/backplane/contract/backplane.ts";
+import { HANDLING_MS } from "../../../src/backplane/contract/receipt-store.ts";
 import type { Client } from "../../../src/backplane/redis/net/connection.ts";
 import { redisBackplane } from "../../../src/backplane/redis/redis-backplane.ts";
 import { EncodedMessage } from "../../../src/protocol/encoded-message.ts";
@@ -92,12 +93,10 @@ test("a message whose taking was not answered may be taken again at once", async
   server.stop();
   await expect(a.receipts.claim("key", "c1")).rejects.toThrow(BackplaneUnavailableError);
   server.cont();
-  await a.recorder.until(() => a.recorder.statuses.includes("degraded"));
-  await a.recorder.until(() => a.recorder.statuses.at(-1) === "connected");
-  const redis = await connect(server.url);
-  // It may have been taken by what was on its way; not for the 15 s that somebody may be at it.
-  await expect.poll(async () => (await redis.keys("ws:receipt:*")).length).toBe(0);
-  expect(await a.receipts.claim("key", "c1")).toEqual({ state: "new" });
+  const began = performance.now();
+  // What was on its way may have taken it; that is given back, and not kept for the time somebody may be at it.
+  await expect.poll(() => a.receipts.claim("key", "c1").catch(String)).toEqual({ state: "new" });
+  expect(performance.now() - began).toBeLessThan(HANDLING_MS - 1000);
 });
 
 test("of 20,000 who leave in one turn while others hold them, nobody is told gone", async () => {
