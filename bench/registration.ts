@@ -4,8 +4,8 @@
 //   npm run bench:registration -- [users]
 import { setTimeout as wait } from "node:timers/promises";
 import { createClient } from "@redis/client";
-import type { Instance } from "../src/backplane/backplane.ts";
-import type { BrokerStatus } from "../src/backplane/broker.ts";
+import type { Instance } from "../src/backplane/contract/backplane.ts";
+import type { BrokerStatus } from "../src/backplane/contract/broker.ts";
 import { redisBackplane } from "../src/backplane/redis/redis-backplane.ts";
 import { startRedisServer } from "../test/support/redis-server.ts";
 

@@ -1,5 +1,5 @@
 export type { AuthenticationContext, Authenticator, Principal } from "./auth/authenticator.ts";
-export type { Attachment, Backplane, Instance } from "./backplane/backplane.ts";
+export type { Attachment, Backplane, Instance } from "./backplane/contract/backplane.ts";
 export type {
   Broker,
   BrokerStatus,
@@ -11,7 +11,7 @@ export type {
   Packet,
   Publication,
   Scope,
-} from "./backplane/broker.ts";
+} from "./backplane/contract/broker.ts";
 export type {
   Appended,
   HistoryEntry,
@@ -19,18 +19,19 @@ export type {
   HistoryPolicy,
   HistoryStore,
   LogName,
-} from "./backplane/history-store.ts";
-export { memoryBackplane } from "./backplane/memory/memory-backplane.ts";
+} from "./backplane/contract/history-store.ts";
 export type {
   Arrival,
   AsUserChange,
   PresenceEntry,
   PresenceStore,
   PresenceWatcher,
+  Reservation,
   Transition,
+  UserLimit,
   UserPresence,
-} from "./backplane/presence-store.ts";
-export type { Claim, ReceiptStore } from "./backplane/receipt-store.ts";
+} from "./backplane/contract/presence-store.ts";
+export type { Claim, ReceiptStore } from "./backplane/contract/receipt-store.ts";
 export type {
   DeadLetter,
   DeadPage,
@@ -40,7 +41,8 @@ export type {
   TaskObserver,
   TaskStore,
   TaskTerms,
-} from "./backplane/task-store.ts";
+} from "./backplane/contract/task-store.ts";
+export { memoryBackplane } from "./backplane/memory/memory-backplane.ts";
 export type {
   Authorize,
   CloseInfo,
@@ -49,7 +51,6 @@ export type {
   Delivery,
   IncomingMessage,
 } from "./connection/connection.ts";
-export type { Reservation, UserLimit } from "./connections/reservations.ts";
 export type {
   History,
   HistoryMessage,

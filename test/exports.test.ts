@@ -170,7 +170,17 @@ const EXPORTS: Record<string, string[]> = {
   "./fastify": ["default", "roomcast", "type RoomcastDecorator", "type RoomcastPluginOptions"],
   "./react": ["type Room", "type RoomOptions", "type Roomcast", "useRoom", "useRoomcast"],
   "./redis": ["redisBackplane", "type RedisBackplaneOptions"],
-  "./testing": ["backplaneContract", "type ContractCase"],
+  "./testing": [
+    "backplaneContract",
+    "Seeded",
+    "SimulationError",
+    "simulatePresence",
+    "type ContractCase",
+    "type FaultyBackplane",
+    "type PresenceSimulationOptions",
+    "type SimulatedService",
+    "VirtualClock",
+  ],
 };
 
 interface Entry {

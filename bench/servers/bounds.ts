@@ -44,7 +44,7 @@ async function fillLogs(size: number): Promise<number> {
     raise: () => {},
     report: () => {},
   };
-  const { history } = memoryBackplane({ maxHistoryBytes: bound }).attach(instance);
+  const { history } = memoryBackplane().attach(instance);
   const policy = { maxLength: 10_000_000, ttlMs: 3_600_000 };
   const count = Math.ceil((3 * bound) / (size + 250));
   for (let i = 0; i < count; i++) await history.append("room:a", packet(size, i), policy);

@@ -1,4 +1,4 @@
-import type { Backplane } from "../backplane/backplane.ts";
+import type { Backplane } from "../backplane/contract/backplane.ts";
 import { memoryBackplane } from "../backplane/memory/memory-backplane.ts";
 import { redisUrls, type WebSocketConfig } from "../protocol/config.ts";
 import { ConfigurationError } from "../protocol/errors.ts";

@@ -1,6 +1,6 @@
 import type { WebSocket } from "ws";
 import type { Principal } from "../auth/authenticator.ts";
-import type { Exclusion } from "../backplane/broker.ts";
+import type { Exclusion } from "../backplane/contract/broker.ts";
 import type { Dialect } from "../inbound/dialect.ts";
 import { Inbound, type Sender } from "../inbound/inbound.ts";
 import { TokenBucket } from "../limits/token-bucket.ts";

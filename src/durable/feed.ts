@@ -1,8 +1,8 @@
 import { setTimeout as wait } from "node:timers/promises";
-import type { MessagePacket } from "../backplane/broker.ts";
-import type { HistoryEntry, HistoryPage } from "../backplane/history-store.ts";
-import { isBefore, parsePosition } from "../history/position.ts";
+import type { MessagePacket } from "../backplane/contract/broker.ts";
+import type { HistoryEntry, HistoryPage } from "../backplane/contract/history-store.ts";
 import { BackplaneUnavailableError } from "../protocol/errors.ts";
+import { isBefore, parsePosition } from "../protocol/position.ts";
 import type { Link } from "../protocol/roomcast-v1.ts";
 import { Held } from "./held.ts";
 import { RecentIds } from "./recent-ids.ts";

@@ -1,5 +1,5 @@
-import type { MessagePacket } from "../backplane/broker.ts";
-import type { HistoryPolicy, HistoryStore, LogName } from "../backplane/history-store.ts";
+import type { MessagePacket } from "../backplane/contract/broker.ts";
+import type { HistoryPolicy, HistoryStore, LogName } from "../backplane/contract/history-store.ts";
 import { guarded } from "../protocol/guarded.ts";
 import { Feed } from "./feed.ts";
 

@@ -1,4 +1,4 @@
-import type { MessagePacket } from "../backplane/broker.ts";
+import type { MessagePacket } from "../backplane/contract/broker.ts";
 
 /** What keeping a packet takes besides its payload, in bytes. */
 const PACKET_BYTES = 512;

@@ -1,4 +1,4 @@
-import type { HistoryEntry, HistoryStore, LogName } from "../backplane/history-store.ts";
+import type { HistoryEntry, HistoryStore, LogName } from "../backplane/contract/history-store.ts";
 import type { Connection } from "../connection/connection.ts";
 import type { ServerConnection } from "../connection/server-connection.ts";
 import { replayed } from "../protocol/envelope.ts";

@@ -1,4 +1,4 @@
-import type { HistoryEntry } from "../backplane/history-store.ts";
+import type { HistoryEntry } from "../backplane/contract/history-store.ts";
 
 /**
  * What an entry takes besides its payload, in bytes: the objects, its positions, and the heads of its frames.

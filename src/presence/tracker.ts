@@ -3,7 +3,7 @@ import type {
   PresenceStore,
   Transition,
   UserPresence,
-} from "../backplane/presence-store.ts";
+} from "../backplane/contract/presence-store.ts";
 import { guarded } from "../protocol/guarded.ts";
 import { checkName } from "../protocol/names.ts";
 import { LocalPresence } from "./local-presence.ts";

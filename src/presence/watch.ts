@@ -1,5 +1,5 @@
 import { setTimeout as wait } from "node:timers/promises";
-import type { PresenceWatcher, Transition } from "../backplane/presence-store.ts";
+import type { PresenceWatcher, Transition } from "../backplane/contract/presence-store.ts";
 import { BackplaneUnavailableError } from "../protocol/errors.ts";
 
 /** What a watch yields: first a snapshot of who is there, then each change. */

@@ -1,4 +1,4 @@
-import type { Transition } from "../backplane/presence-store.ts";
+import type { Transition } from "../backplane/contract/presence-store.ts";
 import type { RoomPolicy } from "./policy.ts";
 
 /** Tells rooms who came and who went, where their policy says so. */

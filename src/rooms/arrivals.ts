@@ -1,5 +1,5 @@
 import { setTimeout as wait } from "node:timers/promises";
-import type { HistoryEntry } from "../backplane/history-store.ts";
+import type { HistoryEntry } from "../backplane/contract/history-store.ts";
 import type { ServerConnection } from "../connection/server-connection.ts";
 import type { FanOut } from "../fanout/fan-out.ts";
 import { BackplaneUnavailableError } from "../protocol/errors.ts";

@@ -1,4 +1,4 @@
-import type { Exclusion, MessagePacket } from "../backplane/broker.ts";
+import type { Exclusion, MessagePacket } from "../backplane/contract/broker.ts";
 import type { ServerConnection } from "../connection/server-connection.ts";
 import type { Members } from "../fanout/dense-set.ts";
 import type { FanOut, Framed } from "../fanout/fan-out.ts";

@@ -1,4 +1,4 @@
-import type { Exclusion } from "../backplane/broker.ts";
+import type { Exclusion } from "../backplane/contract/broker.ts";
 import type { Connection } from "../connection/connection.ts";
 
 /** Whom a message leaves out: a connection, ids of connections, or users. */

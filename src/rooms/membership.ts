@@ -1,4 +1,4 @@
-import type { Broker } from "../backplane/broker.ts";
+import type { Broker } from "../backplane/contract/broker.ts";
 import type { ServerConnection } from "../connection/server-connection.ts";
 import type { Feeds } from "../durable/feeds.ts";
 import type { PresenceTracker } from "../presence/tracker.ts";

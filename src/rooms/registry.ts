@@ -1,4 +1,4 @@
-import type { Channel } from "../backplane/broker.ts";
+import type { Channel } from "../backplane/contract/broker.ts";
 import type { ServerConnection } from "../connection/server-connection.ts";
 import type { Members } from "../fanout/dense-set.ts";
 import { checkName } from "../protocol/names.ts";

@@ -1,5 +1,5 @@
-import type { Channel, MessagePacket } from "../backplane/broker.ts";
-import type { LogName } from "../backplane/history-store.ts";
+import type { Channel, MessagePacket } from "../backplane/contract/broker.ts";
+import type { LogName } from "../backplane/contract/history-store.ts";
 import type { ServerConnection } from "../connection/server-connection.ts";
 import type { Feed } from "../durable/feed.ts";
 import { DenseSet } from "../fanout/dense-set.ts";

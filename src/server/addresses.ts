@@ -1,4 +1,4 @@
-import type { Packet } from "../backplane/broker.ts";
+import type { Packet } from "../backplane/contract/broker.ts";
 import type { Delivery } from "../connection/connection.ts";
 import { instanceOf } from "../connection/connection-id.ts";
 import type { ServerConnection } from "../connection/server-connection.ts";

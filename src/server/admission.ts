@@ -1,9 +1,9 @@
 import type { WebSocket } from "ws";
+import type { UserLimit } from "../backplane/contract/presence-store.ts";
 import { checkOwnConnectionId, makeConnectionId } from "../connection/connection-id.ts";
 import type { ConnectionBounds, RouteRules } from "../connection/host.ts";
 import { ServerConnection } from "../connection/server-connection.ts";
 import { isOwned } from "../connection/socket-events.ts";
-import type { UserLimit } from "../connections/reservations.ts";
 import { type Seating, Seats } from "../limits/seats.ts";
 import { checkOptions } from "../protocol/check-options.ts";
 import { CloseCode } from "../protocol/close-codes.ts";

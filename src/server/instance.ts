@@ -1,14 +1,14 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import type { Attachment, Backplane, Instance } from "../backplane/backplane.ts";
+import type { Attachment, Backplane, Instance } from "../backplane/contract/backplane.ts";
 import type {
   BrokerStatus,
   Channel,
   MembershipPacket,
   MessagePacket,
   Packet,
-} from "../backplane/broker.ts";
-import type { HistoryStore } from "../backplane/history-store.ts";
-import type { Transition } from "../backplane/presence-store.ts";
+} from "../backplane/contract/broker.ts";
+import type { HistoryStore } from "../backplane/contract/history-store.ts";
+import type { Transition } from "../backplane/contract/presence-store.ts";
 import type { CloseInfo, Delivery } from "../connection/connection.ts";
 import type { ConnectionHost } from "../connection/host.ts";
 import type { ServerConnection } from "../connection/server-connection.ts";

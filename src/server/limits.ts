@@ -1,4 +1,4 @@
-import type { UserLimit } from "../connections/reservations.ts";
+import type { UserLimit } from "../backplane/contract/presence-store.ts";
 import {
   checkSetting,
   duration,

@@ -1,4 +1,4 @@
-import type { MessagePacket } from "../backplane/broker.ts";
+import type { MessagePacket } from "../backplane/contract/broker.ts";
 import type { Delivery } from "../connection/connection.ts";
 import { EncodedMessage } from "../protocol/encoded-message.ts";
 import { BackplaneUnavailableError } from "../protocol/errors.ts";

@@ -1,5 +1,5 @@
 import type { Principal } from "../auth/authenticator.ts";
-import type { Backplane } from "../backplane/backplane.ts";
+import type { Backplane } from "../backplane/contract/backplane.ts";
 import type { Connection, Delivery } from "../connection/connection.ts";
 import type { Log } from "../events/log.ts";
 import type { Logger } from "../events/logger.ts";

@@ -1,4 +1,4 @@
-import type { Transition } from "../backplane/presence-store.ts";
+import type { Transition } from "../backplane/contract/presence-store.ts";
 import type { CloseInfo } from "../connection/connection.ts";
 import type { ServerConnection } from "../connection/server-connection.ts";
 import { Listeners } from "../events/listeners.ts";

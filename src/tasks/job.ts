@@ -1,4 +1,4 @@
-import type { TaskDelivery } from "../backplane/task-store.ts";
+import type { TaskDelivery } from "../backplane/contract/task-store.ts";
 import { WebSocketError } from "../protocol/errors.ts";
 import type { TaskEvent } from "./task-events.ts";
 

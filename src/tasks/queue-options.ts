@@ -1,5 +1,5 @@
-import type { Backplane } from "../backplane/backplane.ts";
-import type { TaskTerms } from "../backplane/task-store.ts";
+import type { Backplane } from "../backplane/contract/backplane.ts";
+import type { TaskTerms } from "../backplane/contract/task-store.ts";
 
 export interface TaskQueueOptions {
   /** Whoever opens a queue of the same name on the same backplane shares it. Default "tasks". */

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
-import type { Backplane } from "../backplane/backplane.ts";
+import type { Backplane } from "../backplane/contract/backplane.ts";
+import { DEFAULT_QUEUE, type TaskStore } from "../backplane/contract/task-store.ts";
 import { memoryBackplane } from "../backplane/memory/memory-backplane.ts";
-import { DEFAULT_QUEUE, type TaskStore } from "../backplane/task-store.ts";
 import { WebSocketError } from "../protocol/errors.ts";
 import { checkName } from "../protocol/names.ts";
 import {

@@ -1,5 +1,5 @@
 import { setTimeout as wait } from "node:timers/promises";
-import type { TaskConsumer, TaskDelivery } from "../backplane/task-store.ts";
+import type { TaskConsumer, TaskDelivery } from "../backplane/contract/task-store.ts";
 import { BackplaneUnavailableError } from "../protocol/errors.ts";
 import { Job } from "./job.ts";
 import type { TaskEvents } from "./task-events.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { MessagePacket, Packet } from "../backplane/broker.ts";
+import type { MessagePacket, Packet } from "../backplane/contract/broker.ts";
 import { EncodedMessage } from "../protocol/encoded-message.ts";
 import type { Cases, Join, Member } from "./contract.ts";
 

@@ -1,5 +1,5 @@
-import type { Attachment, Backplane } from "../backplane/backplane.ts";
-import type { TaskObserver, TaskStore, TaskTerms } from "../backplane/task-store.ts";
+import type { Attachment, Backplane } from "../backplane/contract/backplane.ts";
+import type { TaskObserver, TaskStore, TaskTerms } from "../backplane/contract/task-store.ts";
 import { Recorder } from "./recorder.ts";
 
 /** One thing that every backplane must do. */
@@ -66,7 +66,8 @@ export function toContract(
   }));
 }
 
-async function join(backplane: Backplane, id: string): Promise<Member> {
+/** Adds an instance to the cluster; it is connected when this resolves. */
+export async function join(backplane: Backplane, id: string): Promise<Member> {
   const recorder = new Recorder(id);
   const attachment = backplane.attach(recorder);
   const { broker, presence, history, receipts } = attachment;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { setTimeout as wait } from "node:timers/promises";
-import type { MessagePacket } from "../backplane/broker.ts";
-import type { HistoryStore, LogName } from "../backplane/history-store.ts";
+import type { MessagePacket } from "../backplane/contract/broker.ts";
+import type { HistoryStore, LogName } from "../backplane/contract/history-store.ts";
 import { EncodedMessage } from "../protocol/encoded-message.ts";
 import type { Cases, Join, Member } from "./contract.ts";
 

@@ -1,5 +1,9 @@
 import assert from "node:assert/strict";
-import type { PresenceStore, PresenceWatcher, Transition } from "../backplane/presence-store.ts";
+import type {
+  PresenceStore,
+  PresenceWatcher,
+  Transition,
+} from "../backplane/contract/presence-store.ts";
 import type { Cases, Join } from "./contract.ts";
 
 const ENTRY = { connectedAt: 1_700_000_000_000, metadata: { device: "phone", é: [1, null] } };

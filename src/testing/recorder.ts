@@ -1,6 +1,6 @@
-import type { Instance } from "../backplane/backplane.ts";
-import type { BrokerStatus, Channel, Packet } from "../backplane/broker.ts";
-import type { Transition } from "../backplane/presence-store.ts";
+import type { Instance } from "../backplane/contract/backplane.ts";
+import type { BrokerStatus, Channel, Packet } from "../backplane/contract/broker.ts";
+import type { Transition } from "../backplane/contract/presence-store.ts";
 
 /** An instance below the manager: keeps what its broker brings. Has one connection everywhere. */
 export class Recorder implements Instance {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { TaskConsumer, TaskDelivery } from "../backplane/task-store.ts";
+import type { TaskConsumer, TaskDelivery } from "../backplane/contract/task-store.ts";
 
 /** Aborts nothing. */
 export const never: AbortSignal = new AbortController().signal;

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { setTimeout as wait } from "node:timers/promises";
-import { HANDLING_MS, RECEIPT_MS, type ReceiptStore } from "../backplane/receipt-store.ts";
+import { HANDLING_MS, RECEIPT_MS, type ReceiptStore } from "../backplane/contract/receipt-store.ts";
 import type { ServerConnection } from "../connection/server-connection.ts";
 import type { Receipt } from "../inbound/receipt.ts";
 import { BackplaneUnavailableError } from "../protocol/errors.ts";

@@ -1,6 +1,5 @@
 import type { Principal } from "../auth/authenticator.ts";
 import type { ServerConnection } from "../connection/server-connection.ts";
-import { parsePosition } from "../history/position.ts";
 import type { Dialect } from "../inbound/dialect.ts";
 import { RATE_LIMITED } from "../inbound/inbound.ts";
 import { JsonGate } from "../inbound/json-gate.ts";
@@ -10,6 +9,7 @@ import type { RateVerdict } from "../limits/message-rate.ts";
 import { CloseCode } from "../protocol/close-codes.ts";
 import { openBinary } from "../protocol/envelope.ts";
 import { isName, quote } from "../protocol/names.ts";
+import { parsePosition } from "../protocol/position.ts";
 import {
   EVERYONE,
   MAX_MESSAGE_ID_LENGTH,

@@ -1,6 +1,6 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { Attachment } from "../../src/backplane/backplane.ts";
+import type { Attachment } from "../../src/backplane/contract/backplane.ts";
 import { keySlot } from "../../src/backplane/redis/key-slot.ts";
 import { redisBackplane } from "../../src/backplane/redis/redis-backplane.ts";
 import { EncodedMessage } from "../../src/protocol/encoded-message.ts";

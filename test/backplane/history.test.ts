@@ -1,8 +1,8 @@
 import { createClient } from "@redis/client";
 import { expect, test } from "vitest";
-import { clientFactory } from "../../src/backplane/redis/client-factory.ts";
+import { RedisLink } from "../../src/backplane/redis/channels.ts";
 import { Keys } from "../../src/backplane/redis/keys.ts";
-import { RedisLink } from "../../src/backplane/redis/link.ts";
+import { clientFactory } from "../../src/backplane/redis/net/client-factory.ts";
 import { RedisHistory } from "../../src/backplane/redis/redis-history.ts";
 import { EncodedMessage } from "../../src/protocol/encoded-message.ts";
 import { BackplaneUnavailableError } from "../../src/protocol/errors.ts";
@@ -72,8 +72,15 @@ test("with minReplicas an append resolves when replicas have it, and says so whe
   replica.stop();
   const late = history.append("room:a", packet, durable);
   await expect(late).rejects.toMatchObject({ outcome: "unknown" });
-  // Others are not held up by that.
+  // Others are not held up by that, however many wait.
+  let waiting = 100;
+  const many = Array.from({ length: waiting }, () =>
+    history.append("room:a", packet, durable).catch(() => waiting--),
+  );
   await history.append("room:b", packet, policy);
+  for (let i = 0; i < 20; i++) await history.append("room:b", packet, policy);
+  expect(waiting).toBe(100);
+  await Promise.all(many);
   replica.cont();
   await expect
     .poll(() => history.append("room:a", packet, durable).catch(String))

@@ -1,7 +1,7 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { createClient } from "@redis/client";
 import { expect, test } from "vitest";
-import type { Client as RedisClient } from "../../src/backplane/redis/connection.ts";
+import type { Client as RedisClient } from "../../src/backplane/redis/net/connection.ts";
 import { redisBackplane } from "../../src/backplane/redis/redis-backplane.ts";
 import type { Client } from "../support/client.ts";
 import { type ClusterInstance, startInstance } from "../support/cluster.ts";

@@ -1,9 +1,9 @@
 import { createClient } from "@redis/client";
 import { expect, test } from "vitest";
-import { clientFactory } from "../../src/backplane/redis/client-factory.ts";
+import { RedisLink } from "../../src/backplane/redis/channels.ts";
 import { Keys } from "../../src/backplane/redis/keys.ts";
-import { RedisLink } from "../../src/backplane/redis/link.ts";
-import { findPrimary } from "../../src/backplane/redis/sentinel.ts";
+import { clientFactory } from "../../src/backplane/redis/net/client-factory.ts";
+import { findPrimary } from "../../src/backplane/redis/net/sentinel.ts";
 import { EncodedMessage } from "../../src/protocol/encoded-message.ts";
 import { ConnectionFailedError } from "../../src/protocol/errors.ts";
 import { useDisposals } from "../support/disposals.ts";

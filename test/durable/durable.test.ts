@@ -1,6 +1,6 @@
 import { createClient } from "@redis/client";
 import { describe, expect, test } from "vitest";
-import type { Backplane } from "../../src/backplane/backplane.ts";
+import type { Backplane } from "../../src/backplane/contract/backplane.ts";
 import { memoryBackplane } from "../../src/backplane/memory/memory-backplane.ts";
 import { redisBackplane } from "../../src/backplane/redis/redis-backplane.ts";
 import { BackplaneUnavailableError } from "../../src/protocol/errors.ts";

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { MessagePacket } from "../../src/backplane/broker.ts";
-import type { HistoryEntry, HistoryPage } from "../../src/backplane/history-store.ts";
+import type { MessagePacket } from "../../src/backplane/contract/broker.ts";
+import type { HistoryEntry, HistoryPage } from "../../src/backplane/contract/history-store.ts";
 import { Feed } from "../../src/durable/feed.ts";
 import { EncodedMessage } from "../../src/protocol/encoded-message.ts";
 import { BackplaneUnavailableError } from "../../src/protocol/errors.ts";

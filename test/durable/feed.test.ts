@@ -2,18 +2,18 @@ import { randomBytes } from "node:crypto";
 import { createClient, RESP_TYPES } from "@redis/client";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { Channel, MessagePacket, Packet } from "../../src/backplane/broker.ts";
+import type { Channel, MessagePacket, Packet } from "../../src/backplane/contract/broker.ts";
 import type {
   HistoryEntry,
   HistoryPolicy,
   HistoryStore,
   LogName,
-} from "../../src/backplane/history-store.ts";
+} from "../../src/backplane/contract/history-store.ts";
 import { memoryBackplane } from "../../src/backplane/memory/memory-backplane.ts";
-import { clientFactory } from "../../src/backplane/redis/client-factory.ts";
-import type { Client } from "../../src/backplane/redis/connection.ts";
+import { RedisLink } from "../../src/backplane/redis/channels.ts";
 import { Keys } from "../../src/backplane/redis/keys.ts";
-import { RedisLink } from "../../src/backplane/redis/link.ts";
+import { clientFactory } from "../../src/backplane/redis/net/client-factory.ts";
+import type { Client } from "../../src/backplane/redis/net/connection.ts";
 import { RedisHistory } from "../../src/backplane/redis/redis-history.ts";
 import { Feed } from "../../src/durable/feed.ts";
 import { EncodedMessage } from "../../src/protocol/encoded-message.ts";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { Reservations } from "../../src/connections/reservations.ts";
+import { Reservations } from "../../src/backplane/core/reservations.ts";
 import { Seats } from "../../src/limits/seats.ts";
 
 test("seats are never more than allowed, in all or of a group, and all are free in the end", () => {

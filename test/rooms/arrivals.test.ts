@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { Backplane } from "../../src/backplane/backplane.ts";
+import type { Backplane } from "../../src/backplane/contract/backplane.ts";
 import { memoryBackplane } from "../../src/backplane/memory/memory-backplane.ts";
 import { BackplaneUnavailableError } from "../../src/protocol/errors.ts";
 import { Client } from "../support/client.ts";

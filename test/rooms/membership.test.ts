@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { expect, test } from "vitest";
-import type { Attachment, Backplane } from "../../src/backplane/backplane.ts";
+import type { Attachment, Backplane } from "../../src/backplane/contract/backplane.ts";
 import { memoryBackplane } from "../../src/backplane/memory/memory-backplane.ts";
 import { Client } from "../support/client.ts";
 import { useDisposals } from "../support/disposals.ts";

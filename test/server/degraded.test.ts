@@ -148,3 +148,15 @@ test("a network that swallows everything: what was on its way comes once and in 
   expect(numbersOf("here", 0, there.seen)).toEqual([7]);
   expect(here.isConnected()).toBe(true);
 });
+
+test("a send to an id that cannot be looked up does not say that it reached the cluster", async () => {
+  const { port, dispose } = await startRedisServer();
+  onDispose(dispose);
+  const here = await startPlace("here", port);
+  const { manager } = here.instance;
+  here.proxy.blackHole();
+  const sent = ["first", "second"].map((id) => manager.send(id, "hi"));
+  for (const delivery of await Promise.all(sent)) {
+    expect(delivery).toEqual({ scope: "instance", localRecipients: 0 });
+  }
+});

@@ -1,6 +1,6 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { createClient } from "@redis/client";
-import type { Client } from "../../src/backplane/redis/connection.ts";
+import type { Client } from "../../src/backplane/redis/net/connection.ts";
 import { freePort } from "./free-port.ts";
 import { type RedisServer, startRedisServer } from "./redis-server.ts";
 

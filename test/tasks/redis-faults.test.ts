@@ -378,3 +378,32 @@ test("the permissions that suffice for presence suffice for tasks", async () => 
   await queue.close();
   expect(errors).toEqual([]);
 });
+
+test("a primary that becomes a replica is an outage, told once, and no lost queue", async () => {
+  const primary = await startRedis();
+  const other = await startRedis({
+    config: [`replicaof 127.0.0.1 ${primary.port}`, "repl-diskless-sync-delay 0"],
+  });
+  const { queue, errors } = open(primary.port);
+  const done: unknown[] = [];
+  const working = queue.process((task) => void done.push(task));
+  await queue.add("before");
+  await expect.poll(() => done).toEqual(["before"]);
+  const redis = await operator(primary);
+  const heir = await operator(other);
+  await expect.poll(() => heir.info("replication")).toMatch(/master_link_status:up/);
+  await redis.sendCommand(["FAILOVER"]);
+  await expect.poll(() => errors.join()).toContain("takes no writes");
+  // Long enough for several attempts.
+  const attempts = async (): Promise<number> =>
+    Number(/total_connections_received:(\d+)/.exec(await redis.info("stats"))?.[1]);
+  const first = await attempts();
+  await expect.poll(attempts).toBeGreaterThan(first + 4);
+  expect(errors.filter((error) => error.includes("takes no writes"))).toHaveLength(1);
+  expect(errors.join()).not.toContain("lost the queue");
+  await redis.sendCommand(["REPLICAOF", "NO", "ONE"]);
+  await expect.poll(() => queue.add("after").catch(String)).not.toContain("Error");
+  await expect.poll(() => done).toContain("after");
+  await queue.close();
+  await working;
+});

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { Backplane } from "../../src/backplane/backplane.ts";
+import type { Backplane } from "../../src/backplane/contract/backplane.ts";
 import { memoryBackplane } from "../../src/backplane/memory/memory-backplane.ts";
 import { redisBackplane } from "../../src/backplane/redis/redis-backplane.ts";
 import type { TaskQueueOptions } from "../../src/tasks/queue-options.ts";

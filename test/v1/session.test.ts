@@ -1,7 +1,7 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { afterAll, describe, expect, test } from "vitest";
 import { z } from "zod";
-import type { Backplane } from "../../src/backplane/backplane.ts";
+import type { Backplane } from "../../src/backplane/contract/backplane.ts";
 import { memoryBackplane } from "../../src/backplane/memory/memory-backplane.ts";
 import { redisBackplane } from "../../src/backplane/redis/redis-backplane.ts";
 import type { Connection } from "../../src/connection/connection.ts";

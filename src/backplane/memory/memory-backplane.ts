@@ -1,4 +1,4 @@
-import type { Attachment, Backplane, Instance } from "../backplane.ts";
+import type { Attachment, Backplane, Instance } from "../contract/backplane.ts";
 import { MemoryBroker, MemoryChannels } from "./memory-broker.ts";
 import { MemoryHistory, MemoryLogs } from "./memory-history.ts";
 import { MemoryPresence, MemoryPresenceTable } from "./memory-presence.ts";

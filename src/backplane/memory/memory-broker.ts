@@ -1,5 +1,5 @@
-import type { Instance } from "../backplane.ts";
-import type { Broker, BrokerStatus, Channel, Packet, Publication } from "../broker.ts";
+import type { Instance } from "../contract/backplane.ts";
+import type { Broker, BrokerStatus, Channel, Packet, Publication } from "../contract/broker.ts";
 
 /** Who is subscribed to what, among the instances that share a memory backplane. */
 export class MemoryChannels {

@@ -1,9 +1,8 @@
-import { parsePosition } from "../../history/position.ts";
-import { type LogEntry, RoomLog } from "../../history/room-log.ts";
 import { quote } from "../../protocol/names.ts";
+import { parsePosition } from "../../protocol/position.ts";
 import { randomText } from "../../protocol/random.ts";
 import { BEGINNING, type Link } from "../../protocol/roomcast-v1.ts";
-import type { MessagePacket } from "../broker.ts";
+import type { MessagePacket } from "../contract/broker.ts";
 import {
   type Appended,
   type HistoryEntry,
@@ -13,9 +12,10 @@ import {
   IDEMPOTENCY_MS,
   type LogName,
   PAGE_BYTES,
-} from "../history-store.ts";
+} from "../contract/history-store.ts";
 import { Expiring } from "./expiring.ts";
 import type { MemoryBroker } from "./memory-broker.ts";
+import { type LogEntry, RoomLog } from "./room-log.ts";
 
 /** All logs together take at most this many bytes of payload; the one that is quiet longest goes first. */
 const MAX_BYTES = 256 * 1024 * 1024;

@@ -1,4 +1,3 @@
-import { type Reservation, Reservations, type UserLimit } from "../../connections/reservations.ts";
 import { DenseSet } from "../../fanout/dense-set.ts";
 import type {
   Arrival,
@@ -6,9 +5,12 @@ import type {
   PresenceEntry,
   PresenceStore,
   PresenceWatcher,
+  Reservation,
   Transition,
+  UserLimit,
   UserPresence,
-} from "../presence-store.ts";
+} from "../contract/presence-store.ts";
+import { Reservations } from "../core/reservations.ts";
 
 /** What one instance says of a user. */
 interface Held extends PresenceEntry {

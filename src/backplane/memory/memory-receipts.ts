@@ -1,4 +1,9 @@
-import { type Claim, HANDLING_MS, RECEIPT_MS, type ReceiptStore } from "../receipt-store.ts";
+import {
+  type Claim,
+  HANDLING_MS,
+  RECEIPT_MS,
+  type ReceiptStore,
+} from "../contract/receipt-store.ts";
 import { Expiring } from "./expiring.ts";
 
 /** The messages of all who share a memory backplane. */

@@ -10,7 +10,7 @@ import {
   type TaskObserver,
   type TaskStore,
   type TaskTerms,
-} from "../task-store.ts";
+} from "../contract/task-store.ts";
 
 /** How long a worker waits for tasks before it looks for abandoned ones again, in milliseconds. */
 const WAIT_MS = 1000;

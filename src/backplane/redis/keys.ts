@@ -1,7 +1,7 @@
-import type { Channel } from "../broker.ts";
-import type { LogName } from "../history-store.ts";
-import { BucketKeys } from "./bucket-keys.ts";
+import type { Channel } from "../contract/broker.ts";
+import type { LogName } from "../contract/history-store.ts";
 import { keySlot } from "./key-slot.ts";
+import { BucketKeys } from "./presence/bucket-keys.ts";
 
 /** How many buckets there are in a Cluster. Never changes: what is stored lies in them. */
 export const CLUSTER_BUCKETS = 256;
@@ -81,6 +81,11 @@ export class Keys {
   /** What is known of one message of a client; the name is a digest. */
   receipt(digest: string): string {
     return `${this.prefixOf(`receipt:${digest}`)}receipt:${digest}`;
+  }
+
+  /** A key that is written for its place in the stream to the replicas. */
+  markIn(bucket: number): string {
+    return `${this.#prefixes[bucket]}replicated`;
   }
 
   /** How many buckets there are, as whoever came first has stored it. */

@@ -1,16 +1,17 @@
 import { randomBytes } from "node:crypto";
 import { ConfigurationError } from "../../protocol/errors.ts";
 import { isName } from "../../protocol/names.ts";
-import type { Attachment, Backplane, Instance } from "../backplane.ts";
-import { clientFactory, type RedisLocation } from "./client-factory.ts";
-import type { Client } from "./connection.ts";
+import type { Attachment, Backplane, Instance } from "../contract/backplane.ts";
+import type { Receiver } from "../core/echo-broker.ts";
+import { RedisLink } from "./channels.ts";
 import { CLUSTER_BUCKETS, Keys } from "./keys.ts";
-import { RedisLink } from "./link.ts";
+import { clientFactory, type RedisLocation } from "./net/client-factory.ts";
+import type { Client } from "./net/connection.ts";
+import { checkBuckets, checkServer, explain, type ServerCheck } from "./net/start-checks.ts";
+import { RedisPresence } from "./presence/presence.ts";
 import { RedisHistory } from "./redis-history.ts";
-import { RedisPresence } from "./redis-presence.ts";
 import { RedisReceipts } from "./redis-receipts.ts";
-import { RedisTasks } from "./redis-tasks.ts";
-import { checkBuckets, checkServer, explain } from "./start-checks.ts";
+import { RedisTasks } from "./tasks/redis-tasks.ts";
 
 export interface RedisBackplaneOptions extends RedisLocation {
   /** What every key and channel begins with; separates clusters on one Redis. Default `ws:`. */
@@ -72,15 +73,19 @@ class RedisAttachment implements Attachment {
     const keys = keysFor(location, prefix);
     this.#keys = keys;
     const sender = randomBytes(9).toString("base64url");
-    this.#link = new RedisLink(clientFactory(location, instance.id), keys, instance, sender, {
+    const clients = clientFactory(location, instance.id);
+    this.#link = new RedisLink(clients, keys, this.#attentive(instance), sender, {
       joining: (client, buckets) => this.#join(client, buckets),
       trouble: (error) => this.#report(error),
     });
     const { broker, scripts } = this.#link;
     this.broker = broker;
     this.presence = new RedisPresence(
-      scripts,
-      (channel, listener) => this.#link.listen(channel, listener),
+      {
+        scripts,
+        listen: (channel, listener) => this.#link.listen(channel, listener),
+        publish: (channel, packet) => broker.publish(channel, packet),
+      },
       keys,
       instance,
       leaseMs,
@@ -100,26 +105,50 @@ class RedisAttachment implements Attachment {
   async stop(): Promise<void> {
     this.#stopping = true;
     this.presence.stop();
+    this.receipts.stop();
     await this.#link.stop();
   }
 
   /** What a server must say and do before messages flow through it. */
   async #join(client: Client, buckets: readonly number[]): Promise<void> {
-    const warnings = await this.#check(client, buckets);
-    await this.presence.join(buckets);
+    const { warnings, run } = await this.#check(client, buckets);
+    await this.presence.join(buckets, run);
     this.#said.clear();
     for (const warning of warnings) this.#report(warning);
   }
 
-  async #check(client: Client, buckets: readonly number[]): Promise<ConfigurationError[]> {
+  async #check(client: Client, buckets: readonly number[]): Promise<ServerCheck> {
     try {
-      const warnings = await checkServer(client, this.#keys.sharded);
+      const check = await checkServer(client, this.#keys.sharded);
       if (this.#keys.sharded && buckets.includes(0)) await checkBuckets(client, this.#keys);
-      return warnings;
+      return check;
     } catch (error) {
       if (error instanceof ConfigurationError) this.#refusal = error;
       throw error;
     }
+  }
+
+  /** Takes note of what the instance is told of rooms that users are in as users. */
+  #attentive(instance: Instance): Receiver {
+    return {
+      id: instance.id,
+      statusChanged: (status) => {
+        if (status === "connected") this.presence.roomsAsUser.connected();
+        instance.statusChanged(status);
+      },
+      report: (error, stage) => instance.report(error, stage),
+      receive: (channel, packet) => {
+        const membership = packet.type === "join" || packet.type === "leave";
+        if (!membership || !packet.version || !channel.startsWith("user:")) {
+          return instance.receive(channel, packet);
+        }
+        const user = channel.slice("user:".length);
+        const { type, room } = packet;
+        const change = { user, room, joined: type === "join", version: packet.version };
+        const version = this.presence.roomsAsUser.note(change);
+        return version === null ? 0 : instance.receive(channel, { ...packet, version });
+      },
+    };
   }
 
   #report(error: unknown): void {

@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto";
-import { parsePosition } from "../../history/position.ts";
 import { BackplaneUnavailableError } from "../../protocol/errors.ts";
 import { quote } from "../../protocol/names.ts";
+import { parsePosition } from "../../protocol/position.ts";
 import { BEGINNING } from "../../protocol/roomcast-v1.ts";
-import type { MessagePacket } from "../broker.ts";
+import type { MessagePacket } from "../contract/broker.ts";
 import {
   type Appended,
   type HistoryEntry,
@@ -13,11 +13,11 @@ import {
   IDEMPOTENCY_MS,
   type LogName,
   PAGE_BYTES,
-} from "../history-store.ts";
+} from "../contract/history-store.ts";
+import type { EchoBroker } from "../core/echo-broker.ts";
+import { decodePacket, LINK_MARK } from "../core/wire.ts";
 import type { Keys } from "./keys.ts";
-import type { RedisBroker } from "./redis-broker.ts";
-import { defineScript, type Scripts } from "./scripts.ts";
-import { decodePacket, LINK_MARK } from "./wire.ts";
+import { defineScript, isReply, type Scripts } from "./net/run.ts";
 
 /** What the scripts below begin with: where a log ends. The newest entry tells where the key is lost. */
 const END = `
@@ -111,10 +111,10 @@ const END_OUTLIVES = 2;
 
 export class RedisHistory implements HistoryStore {
   readonly #keys: Keys;
-  readonly #broker: RedisBroker;
+  readonly #broker: EchoBroker;
   readonly #scripts: Scripts;
 
-  constructor(keys: Keys, broker: RedisBroker, scripts: Scripts) {
+  constructor(keys: Keys, broker: EchoBroker, scripts: Scripts) {
     this.#keys = keys;
     this.#broker = broker;
     this.#scripts = scripts;
@@ -138,7 +138,10 @@ export class RedisHistory implements HistoryStore {
       async (channel, bytes) => {
         const published = [channel, publishCommand, LINK_MARK, String(IDEMPOTENCY_MS)];
         const args = [bytes, nonce, ...limits, ...published];
-        return toOutcome(await this.#scripts.runReplicated(APPEND, keys, args, minReplicas));
+        const reply = await this.#scripts
+          .runReplicated(APPEND, keys, args, minReplicas)
+          .catch(refused);
+        return toOutcome(reply);
       },
     );
     return { ...publication, id: outcome.id };
@@ -186,6 +189,13 @@ export class RedisHistory implements HistoryStore {
   #keysOf(log: LogName): string[] {
     return [this.#keys.log(log), this.#keys.logEnd(log)];
   }
+}
+
+/** What Redis refuses before it has written anything was not stored, whatever the reason. */
+function refused(error: unknown): never {
+  if (!isReply(error)) throw error;
+  const message = `Redis did not store the message: ${error.message}`;
+  throw new BackplaneUnavailableError(message, "not-stored", { cause: error });
 }
 
 function toOutcome(reply: unknown): { id: string; published: boolean } {

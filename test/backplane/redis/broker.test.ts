@@ -1,10 +1,10 @@
 import { createClient } from "@redis/client";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { MessagePacket } from "../../../src/backplane/broker.ts";
-import { clientFactory } from "../../../src/backplane/redis/client-factory.ts";
+import type { MessagePacket } from "../../../src/backplane/contract/broker.ts";
+import { RedisLink } from "../../../src/backplane/redis/channels.ts";
 import { Keys } from "../../../src/backplane/redis/keys.ts";
-import { RedisLink } from "../../../src/backplane/redis/link.ts";
+import { clientFactory } from "../../../src/backplane/redis/net/client-factory.ts";
 import { EncodedMessage } from "../../../src/protocol/encoded-message.ts";
 import { useDisposals } from "../../support/disposals.ts";
 import { Recorder } from "../../support/recorder.ts";

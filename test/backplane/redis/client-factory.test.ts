@@ -1,5 +1,5 @@
 import { expect, test, vi } from "vitest";
-import { clientFactory } from "../../../src/backplane/redis/client-factory.ts";
+import { clientFactory } from "../../../src/backplane/redis/net/client-factory.ts";
 import { useDisposals } from "../../support/disposals.ts";
 import { startRedisServer } from "../../support/redis-server.ts";
 

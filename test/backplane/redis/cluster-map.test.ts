@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { primariesIn } from "../../../src/backplane/redis/cluster-map.ts";
 import { keySlot } from "../../../src/backplane/redis/key-slot.ts";
 import { Keys } from "../../../src/backplane/redis/keys.ts";
+import { primariesIn } from "../../../src/backplane/redis/net/cluster-map.ts";
 
 test("slots are those that Redis computes", () => {
   // The check value of CRC-16/XMODEM, and an example from the documentation of CLUSTER KEYSLOT.

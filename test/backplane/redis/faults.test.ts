@@ -1,7 +1,7 @@
 import { createClient } from "@redis/client";
 import { expect, test } from "vitest";
-import type { Attachment } from "../../../src/backplane/backplane.ts";
-import type { Client } from "../../../src/backplane/redis/connection.ts";
+import type { Attachment } from "../../../src/backplane/contract/backplane.ts";
+import type { Client } from "../../../src/backplane/redis/net/connection.ts";
 import {
   type RedisBackplaneOptions,
   redisBackplane,
@@ -212,13 +212,15 @@ test("garbage in keys of ours harms only what it stands for, and is told", async
   const { url } = await startRedis();
   const { presence, recorder } = await start({ url });
   const redis = await connect(url);
-  await redis.set("ws:holders:room:broken", "garbage");
+  await redis.set("ws:present:room:broken", "garbage");
   await redis.set("ws:connection:broken", "nobody");
   await presence.online("alice", { connectedAt: 1, metadata: {} });
-  const [members = ""] = await redis.keys("ws:members:*:online");
-  await redis.hSet(members, "bob", "no JSON");
-  await redis.hSet(members, "carol", '{"metadata":1}');
-  expect(await presence.enter("broken", "alice")).toBe(true);
+  const [records = ""] = await redis.keys("ws:records:*");
+  for (const [user, entry] of Object.entries({ bob: "no JSON", carol: '{"metadata":1}' })) {
+    await redis.hSet(records, `monline\n${user}`, entry);
+    await redis.hSet("ws:present:online", user, "1");
+  }
+  expect(await presence.enter("broken", "alice")).toBe(false);
   expect(recorder.troubles.join()).toContain("WRONGTYPE");
   expect(await presence.enter("room", "alice")).toBe(true);
   expect(await presence.roomUserCount("room")).toBe(1);

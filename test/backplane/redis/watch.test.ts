@@ -1,7 +1,7 @@
 import { createClient } from "@redis/client";
 import { expect, test } from "vitest";
-import type { Attachment } from "../../../src/backplane/backplane.ts";
-import { Changes } from "../../../src/backplane/redis/changes.ts";
+import type { Attachment } from "../../../src/backplane/contract/backplane.ts";
+import { Changes } from "../../../src/backplane/redis/presence/changes.ts";
 import { redisBackplane } from "../../../src/backplane/redis/redis-backplane.ts";
 import { type PresenceChange, PresenceWatch } from "../../../src/presence/watch.ts";
 import { useDisposals } from "../../support/disposals.ts";

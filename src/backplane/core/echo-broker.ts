@@ -1,0 +1,322 @@
+import { BackplaneUnavailableError } from "../../protocol/errors.ts";
+import { quote } from "../../protocol/names.ts";
+import type { Instance } from "../contract/backplane.ts";
+import type { Broker, BrokerStatus, Channel, Packet, Publication } from "../contract/broker.ts";
+import { decodePacket, encodePacket, type Origin } from "./wire.ts";
+
+/** How long a message may wait for the service before this instance goes on by itself, in milliseconds. */
+const DEADLINE_MS = 2500;
+
+/** How often people are told of messages that nobody can read, in milliseconds. */
+const TELL_GARBAGE_EVERY_MS = 60_000;
+
+/** How many messages that were delivered when they were taken are remembered. */
+const MAX_DELIVERED = 10_000;
+
+/** The full names of channels, and what part of the service each lies in: parts are lost and found by themselves. */
+export interface ChannelNames {
+  channel(channel: Channel): string;
+  channelOf(name: string): Channel;
+  bucketOf(name: string): number;
+}
+
+/** What a broker needs of its instance. */
+export type Receiver = Pick<Instance, "id" | "receive" | "statusChanged" | "report">;
+
+/** What carries bytes from channel to channel, while it can. Channels are full names. */
+export interface Transport {
+  /** What people call the service. */
+  readonly service: string;
+  /** Whether messages flow on every channel. */
+  readonly complete: boolean;
+  /** Whether what is published on the channel reaches all who are subscribed to it. */
+  flows(channel: string): boolean;
+  subscribe(channel: string): Promise<void>;
+  unsubscribe(channel: string): void;
+  /** Whether everything published to the channel from now on comes back here. */
+  isSubscribed(channel: string): boolean;
+  /** Rejects if the service did not take the message, or nobody knows. */
+  publish(channel: string, message: Buffer): Promise<void>;
+  /** A message was refused, or did not come back in time. */
+  failed(channel: string, reason: Error): void;
+}
+
+/** A message on its way through the service. */
+interface Outstanding {
+  readonly channel: Channel;
+  /** The full name of that channel. */
+  readonly name: string;
+  readonly packet: Packet;
+  readonly sentAt: number;
+  /** It comes back to this instance, which delivers it then. */
+  returns: boolean;
+  /** Nobody knows whether it comes back, for the channel is being left: it is delivered when it was taken. */
+  leaving: boolean;
+  /** It is in a log, or will be, or not: without the service nobody knows, so it is not delivered here. */
+  readonly stored: boolean;
+  /** The service has said that it took it. */
+  accepted: boolean;
+  resolve(publication: Publication): void;
+}
+
+/**
+ * Publishes through a service and delivers from the subscription, the publisher's own messages too: that is
+ * what gives one order everywhere.
+ *
+ * When a server is lost the epoch of its buckets is raised, what has not come back is delivered here in the order it
+ * was sent, and what follows on channels of that server after it. Echoes of an older epoch are dropped when
+ * they turn up late, here and by everybody who has seen the new one. So nothing is delivered twice or out
+ * of a sender's order, and no list of ids is needed.
+ */
+export class EchoBroker implements Broker {
+  readonly #instance: Receiver;
+  readonly #names: ChannelNames;
+  readonly #incarnation: string;
+  readonly #transport: Transport;
+  /** For each sender: the highest epoch seen, by bucket. */
+  readonly #epochs: Map<string, number[]> = new Map();
+  /** The own epochs, by bucket. */
+  readonly #ownEpochs: number[] = [];
+  /** Messages that were delivered when they were taken, and may come back all the same. */
+  readonly #delivered: Set<number> = new Set();
+  /** In the order they were sent. */
+  readonly #outstanding: Map<number, Outstanding> = new Map();
+  #status: BrokerStatus = "degraded";
+  #epoch = 1;
+  #sequence = 0;
+  #deadline: NodeJS.Timeout | null = null;
+  #garbage = 0;
+  #garbageToldAt = Number.NEGATIVE_INFINITY;
+
+  constructor(instance: Receiver, names: ChannelNames, incarnation: string, transport: Transport) {
+    this.#instance = instance;
+    this.#names = names;
+    this.#incarnation = incarnation;
+    this.#transport = transport;
+  }
+
+  get status(): BrokerStatus {
+    return this.#status;
+  }
+
+  /** Counts a message that nobody could read, and says so once in a while. */
+  passOver(name: string): void {
+    this.#garbage++;
+    const now = performance.now();
+    if (now < this.#garbageToldAt + TELL_GARBAGE_EVERY_MS) return;
+    this.#garbageToldAt = now;
+    const what = `Messages that nobody can read come on ${this.#transport.service} channels`;
+    this.#instance.report(
+      new Error(`${what}: ${this.#garbage} so far, the last on ${quote(name)}.`),
+      "backplane",
+    );
+  }
+
+  subscribe(channel: Channel): Promise<void> {
+    return this.#transport.subscribe(this.#names.channel(channel));
+  }
+
+  unsubscribe(channel: Channel): void {
+    this.#transport.unsubscribe(this.#names.channel(channel));
+  }
+
+  async publish(channel: Channel, packet: Packet): Promise<Publication> {
+    const name = this.#names.channel(channel);
+    if (!this.#transport.flows(name)) {
+      return { scope: "instance", localRecipients: this.#instance.receive(channel, packet) };
+    }
+    const { bytes, sequence, publication } = this.#prepare(channel, name, packet, false);
+    this.#transport.publish(name, bytes).then(
+      () => this.#accepted(sequence),
+      (error) => this.#refused(sequence, error),
+    );
+    return publication;
+  }
+
+  /**
+   * Publishes by a script that also stores the packet; `run` is given the channel's name and the bytes, and
+   * says whether it published. Rejects as `run` does, and then nothing was delivered here.
+   */
+  async publishStored<T extends { readonly published: boolean }>(
+    channel: Channel,
+    packet: Packet,
+    run: (name: string, bytes: Buffer) => Promise<T>,
+  ): Promise<{ readonly outcome: T; readonly publication: Publication }> {
+    const name = this.#names.channel(channel);
+    if (!this.#transport.flows(name)) {
+      throw new BackplaneUnavailableError(
+        `${this.#transport.service} is away: nothing was stored.`,
+        "not-stored",
+      );
+    }
+    const { bytes, sequence, publication } = this.#prepare(channel, name, packet, true);
+    try {
+      const outcome = await run(name, bytes);
+      if (!outcome.published) {
+        this.#outstanding.delete(sequence);
+        return { outcome, publication: { scope: "cluster", localRecipients: 0 } };
+      }
+      this.#accepted(sequence);
+      return { outcome, publication: await publication };
+    } catch (error) {
+      this.#outstanding.delete(sequence);
+      throw error;
+    }
+  }
+
+  /** Takes what the subscriber connection brings. Never throws. */
+  receive(message: Buffer, name: string): void {
+    const channel = this.#names.channelOf(name);
+    const envelope = decodePacket(message);
+    if (envelope === null) {
+      this.passOver(name);
+      return;
+    }
+    const { origin, packet } = envelope;
+    // One from a log has its place there, which tells receivers whether they have had it.
+    const linked = packet.type === "message" && packet.link !== undefined;
+    if (origin === null) this.#instance.receive(channel, packet);
+    else if (origin.incarnation === this.#incarnation) {
+      const current = linked || origin.epoch === this.#epochOf(name);
+      if (current) this.#returned(origin.sequence, channel, packet);
+    } else if (linked || this.#isCurrent(origin, this.#names.bucketOf(name))) {
+      this.#instance.receive(channel, packet);
+    }
+  }
+
+  /** The subscription to a channel is about to end: what is on its way there may come back, or not. */
+  leaving(name: string): void {
+    for (const message of this.#outstanding.values()) {
+      if (message.name !== name || message.accepted || !message.returns) continue;
+      message.returns = false;
+      message.leaving = true;
+    }
+  }
+
+  /** Messages flow on more channels, or perhaps on fewer. */
+  transportChanged(): void {
+    const status = this.#transport.complete ? "connected" : "degraded";
+    if (status === this.#status) return;
+    this.#status = status;
+    this.#instance.statusChanged(status);
+  }
+
+  /** The server of these buckets is gone. What was on its way is delivered here, in the order it was sent. */
+  lost(buckets: readonly number[]): void {
+    this.#epoch++;
+    for (const bucket of buckets) this.#ownEpochs[bucket] = this.#epoch;
+    const gone = new Set(buckets);
+    const outstanding = [...this.#outstanding].filter(([, { name }]) => {
+      return gone.has(this.#names.bucketOf(name));
+    });
+    for (const [sequence] of outstanding) this.#outstanding.delete(sequence);
+    for (const [
+      ,
+      { channel, packet, accepted, returns, leaving, stored, resolve },
+    ] of outstanding) {
+      const deliver = (returns || leaving) && !stored;
+      const localRecipients = deliver ? this.#instance.receive(channel, packet) : 0;
+      resolve({ scope: accepted ? "cluster" : "unknown", localRecipients });
+    }
+    this.transportChanged();
+  }
+
+  #epochOf(name: string): number {
+    return this.#ownEpochs[this.#names.bucketOf(name)] ?? 1;
+  }
+
+  /** Whether no newer epoch of the sender was seen there. */
+  #isCurrent({ incarnation, epoch }: Origin, bucket: number): boolean {
+    const seen = this.#epochs.get(incarnation);
+    if (seen === undefined) {
+      const first: number[] = [];
+      first[bucket] = epoch;
+      this.#epochs.set(incarnation, first);
+      return true;
+    }
+    if (epoch < (seen[bucket] ?? 0)) return false;
+    seen[bucket] = epoch;
+    return true;
+  }
+
+  #prepare(
+    channel: Channel,
+    name: string,
+    packet: Packet,
+    stored: boolean,
+  ): { bytes: Buffer; sequence: number; publication: Promise<Publication> } {
+    const sequence = ++this.#sequence;
+    const returns = this.#transport.isSubscribed(name);
+    const publication = new Promise<Publication>((resolve) => {
+      this.#outstanding.set(sequence, {
+        channel,
+        name,
+        packet,
+        sentAt: performance.now(),
+        returns,
+        leaving: false,
+        stored,
+        accepted: false,
+        resolve,
+      });
+    });
+    this.#watch();
+    const origin = { incarnation: this.#incarnation, epoch: this.#epochOf(name), sequence };
+    return { bytes: encodePacket(origin, packet), sequence, publication };
+  }
+
+  #accepted(sequence: number): void {
+    const message = this.#outstanding.get(sequence);
+    if (message === undefined) return;
+    message.accepted = true;
+    if (message.returns) return;
+    this.#outstanding.delete(sequence);
+    const here = message.leaving && !message.stored;
+    if (here) this.#remember(sequence);
+    const localRecipients = here ? this.#instance.receive(message.channel, message.packet) : 0;
+    message.resolve({ scope: "cluster", localRecipients });
+  }
+
+  #remember(sequence: number): void {
+    this.#delivered.add(sequence);
+    for (const oldest of this.#delivered) {
+      if (this.#delivered.size <= MAX_DELIVERED) break;
+      this.#delivered.delete(oldest);
+    }
+  }
+
+  #refused(sequence: number, error: unknown): void {
+    const message = this.#outstanding.get(sequence);
+    if (message === undefined) return;
+    this.#failed(message.name, error instanceof Error ? error : new Error(String(error)));
+  }
+
+  /** The transport says that it is lost; should it not be, what failed is delivered here all the same. */
+  #failed(name: string, reason: Error): void {
+    const epoch = this.#epochOf(name);
+    this.#transport.failed(name, reason);
+    if (this.#epochOf(name) === epoch) this.lost([this.#names.bucketOf(name)]);
+  }
+
+  #returned(sequence: number, channel: Channel, packet: Packet): void {
+    if (this.#delivered.delete(sequence)) return;
+    const localRecipients = this.#instance.receive(channel, packet);
+    const message = this.#outstanding.get(sequence);
+    this.#outstanding.delete(sequence);
+    message?.resolve({ scope: "cluster", localRecipients });
+  }
+
+  /** One timer for all that is outstanding; the first is always the oldest. */
+  #watch(): void {
+    this.#deadline ??= setInterval(() => {
+      const [oldest] = this.#outstanding.values();
+      if (oldest === undefined) {
+        if (this.#deadline !== null) clearInterval(this.#deadline);
+        this.#deadline = null;
+      } else if (performance.now() - oldest.sentAt >= DEADLINE_MS) {
+        const reason = `${this.#transport.service} did not bring back a message within ${DEADLINE_MS} ms.`;
+        this.#failed(oldest.name, new Error(reason));
+      }
+    }, DEADLINE_MS / 10).unref();
+  }
+}

@@ -1,0 +1,142 @@
+import { EchoBroker, type Receiver, type Transport } from "../core/echo-broker.ts";
+import { Interest } from "./interest.ts";
+import type { Keys } from "./keys.ts";
+import type { ClientFactory } from "./net/client-factory.ts";
+import { ClusterServers } from "./net/cluster-servers.ts";
+import type { Client } from "./net/connection.ts";
+import { Scripts } from "./net/run.ts";
+import type { Servers } from "./net/servers.ts";
+import type { Shard } from "./net/shard.ts";
+import { SingleServer } from "./net/single-server.ts";
+
+/** What a link asks of its owner. */
+export interface LinkEvents {
+  /**
+   * A server is there again; messages flow through it when this resolves. A rejection makes the connection
+   * anew.
+   */
+  joining(client: Client, buckets: readonly number[]): Promise<void>;
+  /** Something about Redis that people should know. */
+  trouble(error: unknown): void;
+}
+
+/**
+ * An instance's connections to Redis: what is published, subscribed to or asked for goes to the server that
+ * holds the name.
+ */
+export class RedisLink implements Transport {
+  readonly broker: EchoBroker;
+  readonly scripts: Scripts;
+  readonly #keys: Keys;
+  readonly #servers: Servers;
+  readonly #interest: Interest;
+  /** Who takes what comes on channels that are not the broker's. */
+  readonly #listeners: Map<string, Set<(message: Buffer) => boolean>> = new Map();
+
+  constructor(
+    clients: ClientFactory,
+    keys: Keys,
+    instance: Receiver,
+    incarnation: string,
+    events: LinkEvents,
+  ) {
+    this.#keys = keys;
+    this.#interest = new Interest((channel) => {
+      this.#servers.of(channel)?.subscriptions.remove(channel);
+    });
+    this.broker = new EchoBroker(instance, keys, incarnation, this);
+    const shardEvents = {
+      wanted: (shard: Shard) => this.#wantedOf(shard),
+      receive: (message: Buffer, channel: Buffer) => this.#receive(message, channel.toString()),
+      joining: ({ buckets }: Shard, client: Client) => events.joining(client, buckets),
+      changed: () => this.broker.transportChanged(),
+      leaving: (channel: string) => this.broker.leaving(channel),
+      lost: ({ buckets }: Shard) => this.broker.lost(buckets),
+      trouble: (reason: unknown) => events.trouble(reason),
+    };
+    const canary = `instance:${instance.id}` as const;
+    this.#servers =
+      clients.seeds === null
+        ? new SingleServer(clients, keys, canary, shardEvents)
+        : new ClusterServers(clients, keys, canary, shardEvents);
+    this.scripts = new Scripts(
+      (key) => this.#servers.of(key)?.client ?? null,
+      // Whoever is to be asked is found by a new connection.
+      (key, answer) => this.#servers.of(key)?.rebuild(answer),
+      async (key, count) => this.#servers.of(key)?.replication.wait(count),
+    );
+  }
+
+  /** Resolves when every server was tried once, whether or not it is there. */
+  start(): Promise<void> {
+    return this.#servers.start();
+  }
+
+  async stop(): Promise<void> {
+    await this.#servers.stop();
+    this.#interest.stop();
+  }
+
+  /**
+   * Takes what is published on a channel that is none of the broker's, until it is ended. Resolves as
+   * `subscribe` does. The listener answers whether it understood, and MUST NOT throw.
+   */
+  async listen(channel: string, listener: (message: Buffer) => boolean): Promise<() => void> {
+    const listeners = this.#listeners.get(channel) ?? new Set();
+    this.#listeners.set(channel, listeners.add(listener));
+    await this.subscribe(channel);
+    return () => {
+      listeners.delete(listener);
+      if (listeners.size > 0) return;
+      this.#listeners.delete(channel);
+      this.unsubscribe(channel);
+    };
+  }
+
+  // For the broker
+
+  readonly service: string = "Redis";
+
+  get complete(): boolean {
+    return this.#servers.complete;
+  }
+
+  flows(channel: string): boolean {
+    return this.#servers.of(channel)?.flowing ?? false;
+  }
+
+  subscribe(channel: string): Promise<void> {
+    this.#interest.add(channel);
+    return this.#servers.of(channel)?.subscriptions.add(channel) ?? Promise.resolve();
+  }
+
+  unsubscribe(channel: string): void {
+    this.#interest.release(channel);
+  }
+
+  isSubscribed(channel: string): boolean {
+    return this.#servers.of(channel)?.subscriptions.isConfirmed(channel) ?? false;
+  }
+
+  async publish(channel: string, message: Buffer): Promise<void> {
+    await this.#servers.of(channel)?.publish(channel, message);
+  }
+
+  failed(channel: string, reason: Error): void {
+    this.#servers.of(channel)?.rebuild(reason);
+  }
+
+  #receive(message: Buffer, channel: string): void {
+    const listeners = this.#listeners.get(channel);
+    if (listeners === undefined) this.broker.receive(message, channel);
+    else {
+      const understood = [...listeners].map((listener) => listener(message));
+      if (understood.includes(false)) this.broker.passOver(channel);
+    }
+  }
+
+  *#wantedOf({ buckets }: Shard): Generator<string> {
+    const own = new Set(buckets);
+    for (const channel of this.#interest) if (own.has(this.#keys.bucketOf(channel))) yield channel;
+  }
+}
