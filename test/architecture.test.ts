@@ -12,7 +12,7 @@ test("every file and folder that the page on the architecture names exists", () 
 });
 
 test("its words are defined once, and stand in the code they point to", () => {
-  const rows = [...text.matchAll(/^\| ([a-z, ]+) \| [^|]+ \| `([^`]+)` \|$/gm)];
+  const rows = [...text.matchAll(/^\| ([a-z, ]+?) +\| [^|]+ \| `([^`]+)` +\|$/gm)];
   const words = rows.flatMap(([, names = ""]) => names.split(", "));
   expect(words.length).toBeGreaterThan(15);
   expect(new Set(words).size).toBe(words.length);
