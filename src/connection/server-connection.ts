@@ -170,7 +170,7 @@ export class ServerConnection extends Endpoint implements Connection<unknown>, S
   async isAllowed(room: string): Promise<boolean> {
     const { authorize } = this.#rules;
     try {
-      return authorize === null || (await authorize(this, room)) === true;
+      return authorize === null || Boolean(await authorize(this, room));
     } catch (error) {
       this.report(error, "authorize");
       return false;

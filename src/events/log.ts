@@ -8,7 +8,7 @@ export interface LogFields {
 }
 
 /** Says what happens on one instance through a user's logger; without one it says nothing and costs nothing. */
-export class Log {
+export class Log implements Logger {
   readonly #logger: Logger | null;
   readonly #instance: string;
 

@@ -55,8 +55,8 @@ export class ConnectionManager {
   readonly limits: Limits;
   /** @internal */
   readonly admission: Admission;
-  /** @internal */
-  readonly log: Log;
+  /** Your logger, with `instance` and `pid` in every line. */
+  readonly logger: Log;
 
   readonly #instance: LocalInstance;
   readonly #messenger: Messenger;
@@ -74,9 +74,9 @@ export class ConnectionManager {
     const offlineGraceMs = checkGrace(options.offlineGraceMs);
     this.config = resolveConfig(options.config);
     this.limits = resolveLimits(options.limits, this.config.maxConnectionsPerUser);
-    this.log = new Log(options.logger ?? null, this.instanceId);
+    this.logger = new Log(options.logger ?? null, this.instanceId);
     const policy = new RoomPolicy(options.rooms, options.broadcast);
-    const reporter = new Reporter(this.log);
+    const reporter = new Reporter(this.logger);
     this.#reporter = reporter;
     const announcer = new Announcer(policy, (room, announcement) => {
       void this.broadcastToRoom(room, announcement, { persist: false });
@@ -88,7 +88,7 @@ export class ConnectionManager {
         policy,
         offlineGraceMs,
         maxRoomsPerConnection: this.limits.maxRoomsPerConnection,
-        log: this.log,
+        log: this.logger,
       },
       {
         left: (connection) => {
@@ -136,7 +136,7 @@ export class ConnectionManager {
     this.#lifecycle = new Lifecycle(this.#instance, addresses, sweep, () =>
       reporter.statusChanged(this.status),
     );
-    if (options.backplane === undefined) warnOfUnused(this.config, this.log);
+    if (options.backplane === undefined) warnOfUnused(this.config, this.logger);
   }
 
   // Life

@@ -72,7 +72,7 @@ export function upgrade(
   const address = addressOf(request, rules.trusted);
   const turnAway = (refusal: Refusal): void => {
     const url = quote(redactUrl(request.url ?? ""));
-    manager.log.debug({ status: refusal.status, url, address }, "upgrade refused");
+    manager.logger.debug({ status: refusal.status, url, address }, "upgrade refused");
     refuse(socket, refusal);
   };
 
