@@ -65,6 +65,8 @@ export class Feed {
   #state: State = { name: "beginning", held: new Held(RING_BYTES) };
   /** The position of the message delivered last; null: not known yet. */
   #last: string | null = null;
+  /** Where it began; null: not known yet, or nobody could tell. */
+  #begunAt: string | null = null;
   /** Settles when the reading that is under way is over. */
   #reading: Promise<void> | null = null;
   /** Somebody asked for a look while one was under way: what that sees may be older. */
@@ -92,10 +94,16 @@ export class Feed {
     return this.#last;
   }
 
+  /** Where it began: everything after that was or will be told; null: not known yet, or nobody could tell. */
+  get begunAt(): string | null {
+    return this.#begunAt;
+  }
+
   /** Begins at a position: everything after it will come or can be read. null: nobody can tell yet. */
   begin(position: string | null): void {
     if (this.#state.name !== "beginning") return;
     this.#last = position;
+    this.#begunAt = position;
     if (position !== null) this.check();
     else {
       const { held } = this.#state;

@@ -49,7 +49,8 @@ export class Arrivals {
     if (others === undefined) this.#byConnection.set(connection, [arrival]);
     else others.push(arrival);
     void Promise.resolve(opening).then(() => {
-      arrival.base ??= room.feed?.position ?? null;
+      // It joined before anybody knew where the log was: what has come since then is for it too.
+      arrival.base ??= room.feed?.begunAt ?? null;
       arrival.isOpen = true;
       if (connection.dialect?.isReady === true) void this.#prepare(arrival);
     });

@@ -96,3 +96,27 @@ test("many who come back to one place are sent the same bytes", async () => {
   }
   for (const frames of told) expect(frames).toEqual(told[0]);
 });
+
+test("what a client sends to a room right behind its join comes to itself too", async () => {
+  const server = await startManager({ rooms: { "log:*": { history: {} } } });
+  onDispose(server.dispose);
+  server.router.public(
+    "/say",
+    { authorize: () => true },
+    {
+      message: (_connection, text) => {
+        void server.manager.broadcastToRoom("log:own", String(text));
+      },
+    },
+  );
+  for (let i = 0; i < 20; i++) {
+    const client = await Client.connect(`${server.url}/say`, {}, ["roomcast.v1"]);
+    // In one packet, as a client sends what was typed while it was away.
+    client.send({ type: "resume", rooms: { "log:own": true } });
+    client.send({ type: "message", data: `hello ${i}` });
+    await client.nextOfType("joined");
+    expect((await client.nextOfType("message")).data).toBe(`hello ${i}`);
+    client.socket.terminate();
+    await expect.poll(() => server.manager.count({ room: "log:own" })).toBe(0);
+  }
+});
