@@ -59,7 +59,7 @@ export type {
   ReadResult,
 } from "./durable/history.ts";
 export type { Logger } from "./events/logger.ts";
-export type { Presence } from "./presence/tracker.ts";
+export type { Presence, WatchOptions } from "./presence/tracker.ts";
 export type { PresenceChange } from "./presence/watch.ts";
 export { CloseCode } from "./protocol/close-codes.ts";
 export { loadConfig, type WebSocketConfig } from "./protocol/config.ts";

@@ -117,6 +117,7 @@ const EXPORTS: Record<string, string[]> = {
     "type UpgradeServer",
     "type UserLimit",
     "type UserPresence",
+    "type WatchOptions",
     "type WebSocketConfig",
     "type WebSocketErrorOptions",
     "type WebSocketRouterOptions",
