@@ -23,6 +23,7 @@ export type {
 export type {
   Arrival,
   AsUserChange,
+  Grace,
   PresenceEntry,
   PresenceStore,
   PresenceWatcher,

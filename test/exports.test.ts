@@ -52,6 +52,7 @@ const EXPORTS: Record<string, string[]> = {
     "type Except",
     "type Exclusion",
     "type FailureContext",
+    "type Grace",
     "type Handler",
     "type HandlerFunction",
     "type HandlerObject",

@@ -1,4 +1,5 @@
 import type {
+  Grace,
   PresenceEntry,
   PresenceStore,
   Transition,
@@ -51,6 +52,9 @@ export interface PresenceObserver {
 /** The longest time a timer of Node can wait for, in milliseconds. */
 const MAX_TIMER_MS = 0x7fff_ffff;
 
+/** The longest the cluster goes on holding users of an instance that has left, in milliseconds. */
+const MAX_GRACE_MS = 86_400_000;
+
 const DONE: Promise<void> = Promise.resolve();
 
 /** The place that stands for being online; no room has an empty name. */
@@ -86,16 +90,26 @@ export class PresenceTracker implements Presence {
     await Promise.all(told);
   }
 
+  /** Leaves the cluster. Users who are given time to return keep it there: others see to its end. */
   async stop(): Promise<void> {
     if (this.#graceTimer !== null) clearTimeout(this.#graceTimer);
     this.#graceTimer = null;
     for (const watch of this.#watches) watch.end();
     await this.#writes.all();
     this.#started = false;
+    const graces = this.#graces();
     this.#local.clear();
     this.#entries.clear();
     this.#asUser.clear();
-    for (const transition of await this.#store.withdraw()) this.#observer.raise(transition);
+    for (const transition of await this.#store.withdraw(graces)) this.#observer.raise(transition);
+  }
+
+  #graces(): Grace[] {
+    const now = performance.now();
+    return [...this.#local.holds].map(({ place, user, until }) => {
+      const leftMs = Math.min(Math.max(0, until - now), MAX_GRACE_MS);
+      return place === ONLINE ? { user, leftMs } : { user, room: place, leftMs };
+    });
   }
 
   /** A connection of the user was made. The cluster is told after `ready`; resolves when it knows. */
