@@ -23,6 +23,7 @@ export type {
 export type {
   Arrival,
   AsUserChange,
+  Grace,
   PresenceEntry,
   PresenceStore,
   PresenceWatcher,
@@ -59,7 +60,7 @@ export type {
   ReadResult,
 } from "./durable/history.ts";
 export type { Logger } from "./events/logger.ts";
-export type { Presence } from "./presence/tracker.ts";
+export type { Presence, WatchOptions } from "./presence/tracker.ts";
 export type { PresenceChange } from "./presence/watch.ts";
 export { CloseCode } from "./protocol/close-codes.ts";
 export { loadConfig, type WebSocketConfig } from "./protocol/config.ts";

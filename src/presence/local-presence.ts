@@ -55,6 +55,11 @@ export class LocalPresence {
     return [...this.#held.values()].filter((hold) => hold.user === user).map(({ place }) => place);
   }
 
+  /** Those who are only held. */
+  get holds(): Iterable<Hold> {
+    return this.#held.values();
+  }
+
   /** Takes out those whose grace is over. */
   takeExpired(now: number): Hold[] {
     const expired: Hold[] = [];

@@ -1,15 +1,23 @@
 import type {
+  Grace,
   PresenceEntry,
   PresenceStore,
   Transition,
   UserPresence,
 } from "../backplane/contract/presence-store.ts";
+import { checkOptions } from "../protocol/check-options.ts";
 import { guarded } from "../protocol/guarded.ts";
 import { checkName } from "../protocol/names.ts";
 import { LocalPresence } from "./local-presence.ts";
 import { PendingWrites } from "./pending-writes.ts";
 import { UserRooms } from "./user-rooms.ts";
 import { type PresenceChange, PresenceWatch } from "./watch.ts";
+import { WatchIterator } from "./watch-iterator.ts";
+
+export interface WatchOptions {
+  /** Ends the watch when it aborts, as `return()` does: `for await` comes to its end, nothing is thrown. */
+  readonly signal?: AbortSignal;
+}
 
 /** Who is where in the whole cluster. Long lists are async iterators. */
 export interface Presence {
@@ -22,9 +30,12 @@ export interface Presence {
   /**
    * Who is in the room, or without one, who is online: first a snapshot, then each change, whoever made it.
    * A reader that falls behind is told what is true by then, not every step. While the backplane is away it
-   * stands still; afterwards it tells what happened meanwhile. Ends with the manager.
+   * stands still; afterwards it tells what happened meanwhile. It ends with `return()` (as by `break`), with `signal` and
+   * with the manager, at once, also while nothing happens.
+   *
+   * @throws TypeError if an option is wrong. A name that no room can have rejects the first `next`.
    */
-  watch(room?: string): AsyncIterableIterator<PresenceChange>;
+  watch(room?: string, options?: WatchOptions): AsyncIterableIterator<PresenceChange>;
 }
 
 /** Who is told what the tracker finds out. None of these may throw. */
@@ -40,6 +51,9 @@ export interface PresenceObserver {
 
 /** The longest time a timer of Node can wait for, in milliseconds. */
 const MAX_TIMER_MS = 0x7fff_ffff;
+
+/** The longest the cluster goes on holding users of an instance that has left, in milliseconds. */
+const MAX_GRACE_MS = 86_400_000;
 
 const DONE: Promise<void> = Promise.resolve();
 
@@ -76,16 +90,26 @@ export class PresenceTracker implements Presence {
     await Promise.all(told);
   }
 
+  /** Leaves the cluster. Users who are given time to return keep it there: others see to its end. */
   async stop(): Promise<void> {
     if (this.#graceTimer !== null) clearTimeout(this.#graceTimer);
     this.#graceTimer = null;
     for (const watch of this.#watches) watch.end();
     await this.#writes.all();
     this.#started = false;
+    const graces = this.#graces();
     this.#local.clear();
     this.#entries.clear();
     this.#asUser.clear();
-    for (const transition of await this.#store.withdraw()) this.#observer.raise(transition);
+    for (const transition of await this.#store.withdraw(graces)) this.#observer.raise(transition);
+  }
+
+  #graces(): Grace[] {
+    const now = performance.now();
+    return [...this.#local.holds].map(({ place, user, until }) => {
+      const leftMs = Math.min(Math.max(0, until - now), MAX_GRACE_MS);
+      return place === ONLINE ? { user, leftMs } : { user, room: place, leftMs };
+    });
   }
 
   /** A connection of the user was made. The cluster is told after `ready`; resolves when it knows. */
@@ -165,22 +189,32 @@ export class PresenceTracker implements Presence {
     yield* this.#store.userRooms(user);
   }
 
-  async *watch(room?: string): AsyncGenerator<PresenceChange> {
+  watch(room?: string, options: WatchOptions = {}): AsyncIterableIterator<PresenceChange> {
+    checkOptions("watch", options, ["signal"]);
+    const { signal } = options;
+    if (signal !== undefined && !(signal instanceof AbortSignal)) {
+      throw new TypeError("signal must be an AbortSignal.");
+    }
+    return new WatchIterator(() => this.#beginWatch(room), signal);
+  }
+
+  #beginWatch(room: string | undefined): PresenceWatch {
     if (room !== undefined) checkName("room", room);
     const watch = new PresenceWatch(room, () =>
       room === undefined ? this.online() : this.roomUsers(room),
     );
     this.#watches.add(watch);
-    let end = (): void => {};
-    try {
-      end = await this.#store.watch(room, watch);
-      watch.missed();
-      for (let next = await watch.next(); next !== null; next = await watch.next()) yield next;
-    } finally {
-      watch.end();
-      end();
+    const begun = this.#store.watch(room, watch);
+    begun.then(
+      () => watch.missed(),
+      (error) => watch.fail(error),
+    );
+    const ended = (): void => {
       this.#watches.delete(watch);
-    }
+      begun.then((end) => end()).catch(() => {});
+    };
+    watch.ended.addEventListener("abort", ended, { once: true });
+    return watch;
   }
 
   #came(place: string, user: string, ready: Promise<void> | null): Promise<void> {

@@ -38,6 +38,11 @@ export class PresenceWatch implements PresenceWatcher {
     this.#list = list;
   }
 
+  /** Aborts when it has ended. */
+  get ended(): AbortSignal {
+    return this.#ended.signal;
+  }
+
   changed(user: string, present: boolean): void {
     if (this.#comparing !== null) this.#touched.add(user);
     this.#set(user, present);
@@ -47,13 +52,16 @@ export class PresenceWatch implements PresenceWatcher {
   missed(): void {
     this.#again = true;
     this.#comparing ??= this.#compare()
-      .catch((error) => {
-        this.#failure = { error };
-        this.#wake();
-      })
+      .catch((error) => this.fail(error))
       .finally(() => {
         this.#comparing = null;
       });
+  }
+
+  /** Whoever reads is told so, and nothing more. */
+  fail(error: unknown): void {
+    this.#failure = { error };
+    this.#wake();
   }
 
   /** Ends the reading, and whatever is under way. */

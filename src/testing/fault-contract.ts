@@ -219,6 +219,27 @@ const CASES: Readonly<Record<string, (world: World) => Promise<void>>> = {
     await a.recorder.until(() => a.recorder.received.some(({ packet }) => packet.type === "leave"));
     assert.deepEqual((await a.presence.online("alice", ENTRY)).rooms, []);
   },
+
+  "users in grace stay until its end, also beyond the lease of the instance that left them, and while the service is silent":
+    async ({ faults, a, b }) => {
+      await fill(a, ["back", "gone"]);
+      const leftMs = faults.leaseMs * 3;
+      const began = performance.now();
+      const graces = ["back", "gone"].flatMap((user) => [
+        { user, leftMs },
+        { user, room: "room", leftMs },
+      ]);
+      assert.deepEqual(await a.presence.withdraw(graces), []);
+      await a.stop();
+      await faults.freeze(faults.leaseMs * 0.75);
+      await until(() => b.presence.isOnline("gone"));
+      assert.equal((await b.presence.online("back", ENTRY)).first, false);
+      assert.equal(await b.presence.enter("room", "back"), false);
+      await b.recorder.until(() => b.recorder.raised.length >= 2);
+      assert.ok(performance.now() - began >= leftMs);
+      assert.deepEqual(sorted(b.recorder.raised), ["leave gone room", "offline gone"]);
+      assert.equal(await b.presence.offline("back"), true);
+    },
 };
 
 /** What every backplane must do when its service fails; `make` as in `backplaneContract`. */

@@ -179,6 +179,72 @@ export const PRESENCE: Cases = {
     assert.equal(await there.offline("bob"), true);
   },
 
+  "those in grace stay when their instance withdraws; who is not back is told gone once, by another":
+    async (join) => {
+      const [here, there, other] = [await join("here"), await join("there"), await join("other")];
+      const users = ["back", "gone", "normal"];
+      for (const user of users) {
+        await here.presence.online(user, ENTRY);
+        await here.presence.enter("room", user);
+      }
+      await here.presence.joinAsUser("back", "vip");
+      await here.presence.claim("chosen");
+      await here.presence.reserve("gone", "one", { ...LIMIT, max: 1 });
+      const graces = ["back", "gone"].flatMap((user) => [
+        { user, leftMs: 1500 },
+        { user, room: "room", leftMs: 1500 },
+      ]);
+      const made = await here.presence.withdraw(graces);
+      assert.deepEqual(sorted(made), ["leave normal room", "offline normal"]);
+      await here.stop();
+      const { presence } = there;
+      assert.deepEqual(await collect(presence.onlineUsers()), ["back", "gone"]);
+      assert.deepEqual(await collect(presence.roomUsers("room")), ["back", "gone"]);
+      assert.deepEqual(await collect(presence.userRooms("gone")), ["room"]);
+      assert.equal(await presence.locate("chosen"), null);
+      assert.equal((await presence.reserve("gone", "two", { ...LIMIT, max: 1 })).granted, true);
+      const { first, rooms } = await presence.online("back", ENTRY);
+      assert.deepEqual({ first, rooms }, { first: false, rooms: ["vip"] });
+      assert.equal(await presence.enter("room", "back"), false);
+      const told = (): Transition[] => [...there.recorder.raised, ...other.recorder.raised];
+      const all = (): boolean => told().length >= 2;
+      await Promise.race([there.recorder.until(all), other.recorder.until(all)]);
+      assert.deepEqual(sorted(told()), ["leave gone room", "offline gone"]);
+      assert.deepEqual(await collect(presence.onlineUsers()), ["back"]);
+      assert.deepEqual(await collect(presence.roomUsers("room")), ["back"]);
+      assert.deepEqual((await presence.online("back", ENTRY)).rooms, ["vip"]);
+      // Nobody holds them but the one they came back to.
+      assert.equal(await presence.exit("room", "back"), true);
+      assert.equal(await presence.offline("back"), true);
+      assert.deepEqual(sorted(told()), ["leave gone room", "offline gone"]);
+      assert.deepEqual(here.recorder.raised, []);
+    },
+
+  "an instance that comes again under its id has nothing to do with those it left in grace": async (
+    join,
+  ) => {
+    const [first, there] = [await join("here"), await join("there")];
+    await first.presence.online("alice", ENTRY);
+    await first.presence.enter("room", "alice");
+    const graces = [
+      { user: "alice", leftMs: 500 },
+      { user: "alice", room: "room", leftMs: 500 },
+      { user: "nobody", leftMs: 500 },
+    ];
+    assert.deepEqual(await first.presence.withdraw(graces), []);
+    await first.stop();
+    const again = await join("here");
+    assert.equal((await again.presence.online("alice", ENTRY)).first, false);
+    await there.presence.online("bob", ENTRY);
+    assert.deepEqual(await there.presence.withdraw([{ user: "bob", leftMs: 500 }]), []);
+    await there.stop();
+    const { recorder } = again;
+    await recorder.until(() => recorder.raised.length >= 2);
+    assert.deepEqual(sorted(recorder.raised), ["leave alice room", "offline bob"]);
+    assert.equal(await again.presence.isOnline("alice"), true);
+    assert.equal(await again.presence.offline("alice"), true);
+  },
+
   "a watcher is told of all who come and go, on whatever instance, in order": async (join) => {
     const { here, there } = await two(join);
     const told: string[] = [];

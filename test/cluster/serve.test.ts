@@ -59,6 +59,33 @@ test.each(Object.entries(redises))(
   },
 );
 
+test("a server that is stopped: nothing is told of who is back on another, and of who is not that they left", async () => {
+  const redis = await startRedisServer();
+  onDispose(redis.dispose);
+  const [one, two] = [await serve(redis.url), await serve(redis.url)];
+  const watcher = await Client.connect(`${two.wsUrl}/ws?user=watcher`);
+  await enter(watcher);
+  for (const user of ["back", "gone"]) {
+    await enter(await Client.connect(`${one.wsUrl}/ws?user=${user}`));
+  }
+  expect(await one.stop()).toBe(0);
+  const back = await Client.connect(`${two.wsUrl}/ws?user=back`);
+  expect([...((await enter(back)) as string[])].sort()).toEqual(["back", "gone", "watcher"]);
+  const heard: unknown[] = [];
+  for (let type: unknown = ""; type !== "user_left"; ) {
+    const frame = await watcher.nextJson();
+    type = frame.type;
+    if (frame.user_id !== "watcher") heard.push([type, frame.user_id]);
+  }
+  expect(heard).toEqual([
+    ["user_joined", "back"],
+    ["user_joined", "gone"],
+    ["user_left", "gone"],
+  ]);
+  back.send({ type: "room_message", room: "lobby", data: "still here" });
+  expect(await watcher.nextJson()).toMatchObject({ type: "message", from: "back" });
+});
+
 test("without its Redis a server starts, says it is degraded, and serves who is there", async () => {
   const redis = await startRedisServer();
   await redis.kill();

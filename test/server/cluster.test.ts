@@ -275,6 +275,46 @@ describe.each(Object.entries(CLUSTERS))("a cluster on %s", (_name, makeBackplane
     expect((await there.manager.health()).global_online_users).toBe(1);
   });
 
+  test("who is back on another instance within the grace is never told gone; who is not is told gone once", async () => {
+    const { here, there } = await startTwo({
+      offlineGraceMs: 2000,
+      rooms: { "*": { announce: true } },
+    });
+    const watcher = await there.connect("watcher");
+    await watcher.connection.join("room");
+    for (const user of ["alice", "bob"]) await (await here.connect(user)).connection.join("room");
+    const { presence } = there.manager;
+    await until(async () => (await presence.roomUserCount("room")) === 3);
+    const log: string[] = [];
+    for (const { manager } of [here, there]) {
+      for (const event of ["online", "offline", "join", "leave"] as const) {
+        manager.on(event, ({ user }) => log.push(`${event} ${user} on ${manager.instanceId}`));
+      }
+    }
+    await here.manager.stop();
+    expect(await collect(presence.online())).toEqual(["alice", "bob", "watcher"]);
+    expect(await collect(presence.roomUsers("room"))).toEqual(["alice", "bob", "watcher"]);
+    const alice = await there.connect("alice");
+    await alice.connection.join("room");
+    await until(() => log.length >= 2);
+    expect(log.sort()).toEqual(["leave bob on there", "offline bob on there"]);
+    expect(await collect(presence.online())).toEqual(["alice", "watcher"]);
+    // Now that nobody else holds her, she goes as anybody does.
+    await alice.client.close();
+    await until(() => log.length >= 4);
+    expect(log.slice(2).sort()).toEqual(["leave alice on there", "offline alice on there"]);
+    const heard: unknown[] = [];
+    while (heard.length < 5) heard.push(await watcher.client.nextJson());
+    expect(heard).toEqual([
+      ...["watcher", "alice", "bob"].map((user) => ({
+        type: "user_joined",
+        user_id: user,
+        room: "room",
+      })),
+      ...["bob", "alice"].map((user) => ({ type: "user_left", user_id: user, room: "room" })),
+    ]);
+  });
+
   test("an instance that stops has its rooms told who left with it", async () => {
     const { here, there } = await startTwo({ rooms: { "*": { announce: true } } });
     const watcher = await there.connect("watcher");

@@ -34,8 +34,9 @@ export interface Instance {
   roomsAsUser(user: string): Iterable<string>;
 
   /**
-   * The cluster changed, and no call of this instance's has said so: it cleared away an instance that is gone, was itself
-   * taken for gone and is back, or the service confirmed a write after nobody waited for it any more. MUST NOT throw.
+   * The cluster changed, and no call of this instance's has said so: it cleared away an instance that is gone, or has left
+   * users in grace, was itself taken for gone and is back, or the service confirmed a write after nobody waited for it any
+   * more. MUST NOT throw.
    */
   raise(transition: Transition): void;
 

@@ -32,6 +32,15 @@ export interface Transition {
   readonly room?: string;
 }
 
+/** A user whose last connection here dropped, and who is given time to return. */
+export interface Grace {
+  readonly user: string;
+  /** Where they keep their place; without a room: among those online. */
+  readonly room?: string;
+  /** How much of that time is left, in milliseconds; at most a day. */
+  readonly leftMs: number;
+}
+
 /** Who is told of users who come and go. Neither may throw. */
 export interface PresenceWatcher {
   /** A user came or went, on whatever instance; may be said again of one who is there, or gone, already. */
@@ -67,10 +76,16 @@ export interface PresenceStore {
   exit(room: string, user: string): Promise<boolean>;
 
   /**
-   * Takes back everything this instance wrote, places too; answers the transitions that made. What the service could
-   * not be told is taken back by others when the instance's time is over.
+   * Takes back everything this instance wrote, places too, but those in `graces`; answers the transitions that made. The
+   * instance leaves: nothing else may be asked of it afterwards. What the service could not be told is taken back by
+   * others when the instance's time is over.
+   *
+   * Those in `graces` MUST show in all answers until the last of these is over, as if the instance were there still, so
+   * that nobody who comes elsewhere meanwhile is new there. Then they are taken back on another instance, which is told
+   * of the transitions that makes (`Instance.raise`), each on exactly one; if there is no other, nobody is told. While
+   * the service is away they may end with the instance's time.
    */
-  withdraw(): Promise<readonly Transition[]>;
+  withdraw(graces?: readonly Grace[]): Promise<readonly Transition[]>;
 
   isOnline(user: string): Promise<boolean>;
   get(user: string): Promise<UserPresence>;

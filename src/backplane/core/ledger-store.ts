@@ -82,6 +82,9 @@ export interface LedgerStore {
    */
   drop(incarnation: string, dead: boolean): Promise<void>;
 
+  /** The lease of an incarnation that is heard of no more ends in so many milliseconds, unless it is dead. */
+  lapse(incarnation: string, inMs: number): Promise<void>;
+
   /** These were cleared away before the service lost what it knew. */
   bury(incarnations: readonly string[]): Promise<void>;
 

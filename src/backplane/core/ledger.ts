@@ -36,6 +36,12 @@ export interface LedgerObserver {
   report(error: unknown): void;
 }
 
+/** Records that stay when everything else is taken back, and for how long, in milliseconds. */
+export interface Kept {
+  readonly ids: ReadonlySet<string>;
+  readonly forMs: number;
+}
+
 /** A batch that was sent. It is sent again, as it is, until the service says what it has come to. */
 interface Flight extends Batch {
   readonly records: readonly Record[];
@@ -102,6 +108,7 @@ export class Ledger {
 
   /** Beats on a new connection; `run` as in `Identity`, empty if nobody knows. Rejects as the store does. */
   join(run: string): Promise<void> {
+    if (this.#stopped) return Promise.resolve();
     this.#catchingUp ??= withResolvers();
     this.#missed();
     return this.lease.join(run);
@@ -155,12 +162,13 @@ export class Ledger {
   }
 
   /**
-   * Takes everything back. What the service could not be told in time is cleared away by others when the lease
-   * ends.
+   * Takes everything back but the records of these ids; they stay for so many milliseconds, then others clear them away,
+   * as they do what the service could not be told in time.
    */
-  async withdraw(): Promise<void> {
+  async withdraw({ ids, forMs }: Kept = NOTHING): Promise<void> {
     this.lease.stop();
     for (const record of [...this.records.values()]) {
+      if (ids.has(record.id)) continue;
       record.wanted = false;
       this.records.mark(record);
     }
@@ -172,9 +180,16 @@ export class Ledger {
       if (this.records.size < left) [left, since] = [this.records.size, performance.now()];
       else if (performance.now() - since > GIVE_UP_MS) return;
     }
-    if (!this.#live || this.records.size > 0) return;
-    const { identity } = this.lease;
-    await this.#store.drop(identity.incarnation, false).catch((error) => this.#failed(error));
+    if (!this.#live) return;
+    const { incarnation } = this.lease.identity;
+    try {
+      if (this.records.size === 0) await this.#store.drop(incarnation, false);
+      else if (ids.size > 0) await this.#store.lapse(incarnation, forMs);
+    } catch (error) {
+      this.#failed(error);
+    }
+    // A beat would renew the lease.
+    if (ids.size > 0) this.stop();
   }
 
   // What the lease tells
@@ -433,6 +448,7 @@ export class Ledger {
   }
 }
 
+const NOTHING: Kept = { ids: new Set(), forMs: 0 };
 /** How often it is asked whether all have written again what was lost, in milliseconds. */
 const ASK_EVERY_MS = 250;
 /** How long nothing may happen until taking back is given up, in milliseconds. */

@@ -23,9 +23,12 @@ export function memoryBackplane(): Backplane {
         broker,
         history: new MemoryHistory(logs, broker),
         receipts,
-        presence: new MemoryPresence(table, instance.id),
-        start: async () => {},
-        stop: async () => broker.close(),
+        presence: new MemoryPresence(table, instance),
+        start: async () => void table.attached.add(instance),
+        stop: async () => {
+          table.attached.delete(instance);
+          broker.close();
+        },
       };
     },
     tasks: (terms, observer) => {

@@ -1,7 +1,9 @@
 import { DenseSet } from "../../fanout/dense-set.ts";
+import type { Instance } from "../contract/backplane.ts";
 import type {
   Arrival,
   AsUserChange,
+  Grace,
   PresenceEntry,
   PresenceStore,
   PresenceWatcher,
@@ -14,15 +16,20 @@ import { Reservations } from "../core/reservations.ts";
 
 /** What one instance says of a user. */
 interface Held extends PresenceEntry {
-  readonly instance: string;
+  readonly holder: MemoryPresence;
 }
 
-/** Which instances hold whom where, for all that share a memory backplane. */
+/**
+ * Which instances hold whom where, for all that share a memory backplane. An instance that comes again under its id is
+ * another holder.
+ */
 export class MemoryPresenceTable {
+  /** The instances that are there. */
+  readonly attached: Set<Instance> = new Set();
   /** user → what is kept of them, for each instance. Mostly it is one: lists take the least memory. */
   readonly online: Map<string, readonly Held[]> = new Map();
-  /** room → user → instances */
-  readonly rooms: Map<string, Map<string, readonly string[]>> = new Map();
+  /** room → user → who holds them there */
+  readonly rooms: Map<string, Map<string, readonly MemoryPresence[]>> = new Map();
   /** user → rooms, the other way round */
   readonly roomsOf: Map<string, DenseSet<string>> = new Map();
   /** user → rooms they are in as a user */
@@ -43,19 +50,21 @@ export class MemoryPresenceTable {
 
 export class MemoryPresence implements PresenceStore {
   readonly #table: MemoryPresenceTable;
+  readonly #owner: Instance;
   readonly #instance: string;
 
-  constructor(table: MemoryPresenceTable, instance: string) {
+  constructor(table: MemoryPresenceTable, owner: Instance) {
     this.#table = table;
-    this.#instance = instance;
+    this.#owner = owner;
+    this.#instance = owner.id;
   }
 
   async online(user: string, entry: PresenceEntry): Promise<Arrival> {
     const { online, asUser } = this.#table;
-    const others = (online.get(user) ?? []).filter(({ instance }) => instance !== this.#instance);
+    const others = (online.get(user) ?? []).filter(({ holder }) => holder !== this);
     const first = !online.has(user);
     const { connectedAt, metadata } = entry;
-    online.set(user, withOne(others, { instance: this.#instance, connectedAt, metadata }));
+    online.set(user, withOne(others, { holder: this, connectedAt, metadata }));
     if (first) this.#table.changed(undefined, user, true);
     const { version } = this.#table;
     return { first, rooms: [...(asUser.get(user) ?? [])], version };
@@ -67,10 +76,10 @@ export class MemoryPresence implements PresenceStore {
 
   async enter(room: string, user: string): Promise<boolean> {
     const { rooms, roomsOf } = this.#table;
-    const users = within(rooms, room, () => new Map<string, readonly string[]>());
-    const instances = users.get(user) ?? [];
-    const first = instances.length === 0;
-    if (!instances.includes(this.#instance)) users.set(user, withOne(instances, this.#instance));
+    const users = within(rooms, room, () => new Map<string, readonly MemoryPresence[]>());
+    const holders = users.get(user) ?? [];
+    const first = holders.length === 0;
+    if (!holders.includes(this)) users.set(user, withOne<MemoryPresence>(holders, this));
     within(roomsOf, user, () => new DenseSet<string>()).add(room);
     if (first) this.#table.changed(room, user, true);
     return first;
@@ -80,16 +89,14 @@ export class MemoryPresence implements PresenceStore {
     return this.#exit(room, user);
   }
 
-  async withdraw(): Promise<readonly Transition[]> {
-    const { online, rooms, claims } = this.#table;
-    const made: Transition[] = [];
-    for (const [room, users] of rooms) {
-      for (const user of users.keys()) {
-        if (this.#exit(room, user)) made.push({ type: "leave", user, room });
-      }
-    }
-    for (const user of online.keys()) {
-      if (this.#offline(user)) made.push({ type: "offline", user });
+  async withdraw(graces: readonly Grace[] = []): Promise<readonly Transition[]> {
+    const { attached, claims } = this.#table;
+    attached.delete(this.#owner);
+    const kept = new Set(graces.map(({ user, room = "" }) => `${room}\n${user}`));
+    const made = this.#takeBack(kept);
+    if (graces.length > 0) {
+      const longest = graces.reduce((most, { leftMs }) => Math.max(most, leftMs), 0);
+      setTimeout(() => this.#endGraces(), longest).unref();
     }
     for (const [connection, instance] of claims) {
       if (instance === this.#instance) claims.delete(connection);
@@ -98,12 +105,38 @@ export class MemoryPresence implements PresenceStore {
     return made;
   }
 
+  /** Those who were kept are taken back, and some instance that is there tells of it. */
+  #endGraces(): void {
+    const [survivor] = this.#table.attached;
+    for (const transition of this.#takeBack(NOBODY)) survivor?.raise(transition);
+  }
+
+  /** Takes back all but those who are kept; answers the transitions that made. */
+  #takeBack(kept: ReadonlySet<string>): Transition[] {
+    const { online, rooms } = this.#table;
+    const made: Transition[] = [];
+    for (const [room, users] of rooms) {
+      for (const user of users.keys()) {
+        if (kept.has(`${room}\n${user}`)) continue;
+        if (this.#exit(room, user)) made.push({ type: "leave", user, room });
+      }
+    }
+    for (const user of online.keys()) {
+      if (kept.has(`\n${user}`)) continue;
+      if (this.#offline(user)) made.push({ type: "offline", user });
+    }
+    return made;
+  }
+
   async isOnline(user: string): Promise<boolean> {
     return this.#table.online.has(user);
   }
 
   async get(user: string): Promise<UserPresence> {
-    const instances = this.#table.online.get(user) ?? [];
+    const instances = (this.#table.online.get(user) ?? []).map(({ holder, ...entry }) => ({
+      instance: holder.#instance,
+      ...entry,
+    }));
     return { online: instances.length > 0, instances };
   }
 
@@ -183,9 +216,9 @@ export class MemoryPresence implements PresenceStore {
 
   #offline(user: string): boolean {
     const { online, asUser } = this.#table;
-    const instances = online.get(user);
-    const others = instances?.filter(({ instance }) => instance !== this.#instance) ?? [];
-    if (instances === undefined || others.length === instances.length) return false;
+    const holders = online.get(user);
+    const others = holders?.filter(({ holder }) => holder !== this) ?? [];
+    if (holders === undefined || others.length === holders.length) return false;
     if (others.length > 0) {
       online.set(user, others);
       return false;
@@ -199,10 +232,10 @@ export class MemoryPresence implements PresenceStore {
   #exit(room: string, user: string): boolean {
     const { rooms, roomsOf } = this.#table;
     const users = rooms.get(room);
-    const instances = users?.get(user);
-    if (users === undefined || instances === undefined) return false;
-    const others = instances.filter((instance) => instance !== this.#instance);
-    if (others.length === instances.length) return false;
+    const holders = users?.get(user);
+    if (users === undefined || holders === undefined) return false;
+    const others = holders.filter((holder) => holder !== this);
+    if (others.length === holders.length) return false;
     if (others.length > 0) {
       users.set(user, others);
       return false;
@@ -216,6 +249,8 @@ export class MemoryPresence implements PresenceStore {
     return true;
   }
 }
+
+const NOBODY: ReadonlySet<string> = new Set();
 
 /** A list with one more at its end, as small as can be. */
 function withOne<T>(list: readonly T[], one: T): readonly T[] {

@@ -1,7 +1,7 @@
 import type { Backplane } from "../../backplane/contract/backplane.ts";
 import type { Transition } from "../../backplane/contract/presence-store.ts";
 import { Seeded } from "./seeded.ts";
-import { SimulatedInstance } from "./simulated-instance.ts";
+import { ENTRY, SimulatedInstance } from "./simulated-instance.ts";
 import { VirtualClock } from "./virtual-clock.ts";
 
 /** What the instances of a simulation stand on. */
@@ -83,6 +83,8 @@ class PresenceRun {
   /** When the service last lost what it had. */
   #lostAt = Number.NEGATIVE_INFINITY;
   #resting = false;
+  /** `<place>\n<user>` → until when nothing may be told of them: for ever if they are back. */
+  readonly #graces: Map<string, number> = new Map();
 
   constructor(options: PresenceSimulationOptions, clock: VirtualClock, random: Seeded) {
     this.#options = options;
@@ -111,6 +113,8 @@ class PresenceRun {
     const came = type === "join" || type === "online";
     this.write(`${by} tells ${type} ${user} ${room}`);
     const key = `${room}\n${user}`;
+    const inGrace = (this.#graces.get(key) ?? 0) > this.#clock.now;
+    if (inGrace) this.wrong(`${by} told ${type} of ${user} ${room}, who was in grace`);
     this.#told.set(key, (this.#told.get(key) ?? 0) + (came ? 1 : -1));
     if (!came && !this.#resting && this.#steady.holds.get(room)?.has(user) && user === ANCHOR) {
       this.wrong(`${by} told ${type} of ${user} ${room}, who was there all the time`);
@@ -301,14 +305,32 @@ class PresenceRun {
     }
   }
 
+  /** All but one leave some users in grace, of whom some come back to that one; at last it leaves too. */
   async #leave(): Promise<void> {
-    this.#resting = true;
-    for (const { id, attachment } of this.#instances) {
-      await this.#clock.as(id, async () => {
-        for (const transition of await attachment.presence.withdraw()) this.told(id, transition);
-        await attachment.stop();
-      });
+    const [steady, { leaseMs }, random] = [this.#steady, this.#options, this.#random];
+    const back: [place: string, user: string][] = [];
+    for (const instance of this.#instances) {
+      if (instance === steady) continue;
+      const leftMs = leaseMs * (0.5 + 2 * random.next());
+      const graces = instance.graces(leftMs).filter(() => random.chance(0.7));
+      const until = this.#clock.now + leftMs;
+      for (const { user, room = "" } of graces) this.#graces.set(`${room}\n${user}`, until);
+      await this.#clock.as(instance.id, () => instance.leave(graces));
+      for (const { user, room = "" } of graces) {
+        if (steady.holds.get(room)?.has(user) || random.chance(0.5)) continue;
+        this.#graces.set(`${room}\n${user}`, Number.POSITIVE_INFINITY);
+        back.push([room, user]);
+        this.#do(steady, () => steady.come(room, user));
+      }
     }
+    await this.#clock.sleep(50);
+    if (random.chance(0.5)) this.#service.disturbances.hang?.("", leaseMs * random.next());
+    await this.#clock.sleep(leaseMs * 6);
+    this.#graces.clear();
+    for (const [place, user] of back) this.#do(steady, () => steady.go(place, user));
+    await this.#clock.sleep(50);
+    this.#resting = true;
+    await this.#clock.as(steady.id, () => steady.leave([]));
     for (const [key, count] of this.#told) {
       this.#equal(`told of ${key.replace("\n", " ")} at the end`, count, 0);
     }
@@ -320,8 +342,6 @@ class PresenceRun {
     if (is !== should) this.wrong(`${what}: ${is}, but should be ${should}`);
   }
 }
-
-const ENTRY = { connectedAt: 1, metadata: {} };
 
 async function collect(list: AsyncIterable<string>): Promise<string[]> {
   const items: string[] = [];

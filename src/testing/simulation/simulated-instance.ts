@@ -1,6 +1,6 @@
 import type { Attachment, Backplane, Instance } from "../../backplane/contract/backplane.ts";
 import type { Channel, Packet } from "../../backplane/contract/broker.ts";
-import type { Transition } from "../../backplane/contract/presence-store.ts";
+import type { Grace, PresenceEntry, Transition } from "../../backplane/contract/presence-store.ts";
 import { UserRooms } from "../../presence/user-rooms.ts";
 import { BackplaneUnavailableError } from "../../protocol/errors.ts";
 
@@ -125,6 +125,22 @@ export class SimulatedInstance implements Instance {
     return this.#write(`tells of ${type} ${room}`, subject, tell);
   }
 
+  /** All users it holds, as if they had so much time left to return. */
+  graces(leftMs: number): Grace[] {
+    return [...this.holds].flatMap(([place, users]) =>
+      [...users].map((user) => (place === "" ? { user, leftMs } : { user, room: place, leftMs })),
+    );
+  }
+
+  /** Leaves the cluster. */
+  async leave(graces: readonly Grace[]): Promise<void> {
+    this.#chronicle.write(`${this.id} leaves, with ${graces.length} in grace`);
+    for (const transition of await this.attachment.presence.withdraw(graces)) {
+      this.#tell(transition);
+    }
+    await this.attachment.stop();
+  }
+
   // What its backplane tells
 
   receive(channel: Channel, packet: Packet): number {
@@ -197,4 +213,5 @@ export class SimulatedInstance implements Instance {
   }
 }
 
-const ENTRY = { connectedAt: 1, metadata: {} };
+/** What is kept of every user. */
+export const ENTRY: PresenceEntry = { connectedAt: 1, metadata: {} };

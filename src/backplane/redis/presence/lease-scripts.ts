@@ -63,8 +63,12 @@ if unsure > 0 then
   end
 end
 if silent then
-  for _, other in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '(0', '+inf')) do
-    redis.call('ZADD', KEYS[1], now + ARGV[1], other)
+  local leases = redis.call('ZRANGEBYSCORE', KEYS[1], '(0', '+inf', 'WITHSCORES')
+  for i = 1, #leases, 2 do
+    -- One that has left may have longer; but not by a clock that was wrong.
+    if now < lastbeat or tonumber(leases[i + 1]) < now + ARGV[1] then
+      redis.call('ZADD', KEYS[1], now + ARGV[1], leases[i])
+    end
   end
 end
 redis.call('HSET', KEYS[2], 'lastbeat', string.format('%.0f', now))
@@ -99,6 +103,19 @@ export const COMPLETE: Script = defineScript(`#!lua flags=allow-oom
 if redis.call('HGET', KEYS[1], 'generation') ~= ARGV[2] then return 0 end
 if redis.call('HSETNX', KEYS[2], 'c' .. ARGV[1], '1') == 0 then return 0 end
 redis.call('HINCRBY', KEYS[1], 'complete', 1)
+return 1
+`);
+
+/** An incarnation has left, and those it holds have so much time to come back elsewhere. */
+export const LAPSE: Script = defineScript(`#!lua flags=allow-oom
+-- KEYS: 1 instances
+-- ARGV: 1 incarnation, 2 when its lease ends (ms from now)
+local time = redis.call('TIME')
+local lease = tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or 0)
+-- A dead one stays dead.
+if lease == 0 then return 0 end
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+redis.call('ZADD', KEYS[1], 'XX', string.format('%.0f', now + ARGV[2]), ARGV[1])
 return 1
 `);
 

@@ -3,6 +3,7 @@ import type { Broker } from "../../contract/broker.ts";
 import type {
   Arrival,
   AsUserChange,
+  Grace,
   PresenceEntry,
   PresenceStore,
   PresenceWatcher,
@@ -11,7 +12,14 @@ import type {
   UserLimit,
   UserPresence,
 } from "../../contract/presence-store.ts";
-import { ONLINE, type Outcome, roomPlace, roomsPlace, type Subject } from "../../core/change.ts";
+import {
+  ONLINE,
+  type Outcome,
+  recordId,
+  roomPlace,
+  roomsPlace,
+  type Subject,
+} from "../../core/change.ts";
 import { Ledger } from "../../core/ledger.ts";
 import { Reservations } from "../../core/reservations.ts";
 import type { Keys } from "../keys.ts";
@@ -137,9 +145,13 @@ export class RedisPresence implements PresenceStore {
     return isChange(left);
   }
 
-  async withdraw(): Promise<readonly Transition[]> {
+  async withdraw(graces: readonly Grace[] = []): Promise<readonly Transition[]> {
     this.#withdrawn = [];
-    await Promise.all(this.#buckets.map(({ own }) => own.withdraw()));
+    const kept = this.#idsOf(graces);
+    const forMs = graces.reduce((longest, { leftMs }) => Math.max(longest, leftMs), 0);
+    await Promise.all(
+      this.#buckets.map(({ own }) => own.withdraw({ ids: kept.get(own) ?? NONE, forMs })),
+    );
     const transitions = this.#withdrawn;
     this.#withdrawn = null;
     this.#seats.releaseAll(OWN);
@@ -320,6 +332,23 @@ export class RedisPresence implements PresenceStore {
     await own.write(record);
   }
 
+  /** What is stated of these users, in each ledger. */
+  #idsOf(graces: readonly Grace[]): Map<Ledger, Set<string>> {
+    const ids = new Map<Ledger, Set<string>>();
+    const keep = ({ own }: Bucket, place: string, member: string): void => {
+      const some = ids.get(own) ?? new Set();
+      ids.set(own, some.add(recordId({ kind: "member", place, member })));
+    };
+    for (const { user, room } of graces) {
+      if (room === undefined) keep(this.#ofUser(user), ONLINE, user);
+      else {
+        keep(this.#ofRoom(room), roomPlace(room), user);
+        keep(this.#ofUser(user), roomsPlace(user), room);
+      }
+    }
+    return ids;
+  }
+
   #raise(subject: Subject, came: boolean): void {
     const transition = transitionOf(subject, came);
     if (transition === null) return;
@@ -340,6 +369,7 @@ export class RedisPresence implements PresenceStore {
 
 /** Whose all places are that are counted here. */
 const OWN = "";
+const NONE: ReadonlySet<string> = new Set();
 const REFUSED: Reservation = { granted: false, replaced: [] };
 /** A limit that nobody reaches: for places that were granted already. */
 const GRANTED: UserLimit = { max: Number.MAX_SAFE_INTEGER, whenFull: "reject" };

@@ -19,7 +19,7 @@ import { batches } from "../batches.ts";
 import { isReply, type Scripts } from "../net/run.ts";
 import { APPLY, RELEASE } from "./apply-script.ts";
 import type { BucketKeys } from "./bucket-keys.ts";
-import { BEAT, COMPLETE, DROP } from "./lease-scripts.ts";
+import { BEAT, COMPLETE, DROP, LAPSE } from "./lease-scripts.ts";
 import { ROOMS } from "./read-scripts.ts";
 import { scan } from "./scan.ts";
 
@@ -104,6 +104,10 @@ export class RedisLedgerStore implements LedgerStore {
     const { instances, owners, buried, cluster } = this.#keys;
     const keys = [instances, owners, buried, cluster, this.#keys.records(incarnation)];
     await this.#scripts.run(DROP, keys, [incarnation, String(BURIED_MS), dead ? "1" : "0"]);
+  }
+
+  async lapse(incarnation: string, inMs: number): Promise<void> {
+    await this.#scripts.run(LAPSE, [this.#keys.instances], [incarnation, inMs.toFixed()]);
   }
 
   async bury(incarnations: readonly string[]): Promise<void> {
