@@ -69,7 +69,8 @@ export class Arrivals {
 
   /** The client has said where it stands. */
   ready(connection: ServerConnection): void {
-    for (const arrival of this.#byConnection.get(connection) ?? []) {
+    // A copy: those with nothing to wait for are in at once.
+    for (const arrival of [...(this.#byConnection.get(connection) ?? [])]) {
       if (arrival.isOpen) void this.#prepare(arrival);
     }
   }

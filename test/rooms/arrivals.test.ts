@@ -120,3 +120,22 @@ test("what a client sends to a room right behind its join comes to itself too", 
     await expect.poll(() => server.manager.count({ room: "log:own" })).toBe(0);
   }
 });
+
+test("a client is let into every room that was ready before it had said where it stands", async () => {
+  const server = await start(memoryBackplane());
+  const rooms = Array.from({ length: 30 }, (_, i) => (i % 2 === 0 ? `plain:${i}` : `log:${i}`));
+  const client = await Client.connect(`${server.url}/v1`, {}, ["roomcast.v1"]);
+  onDispose(() => client.socket.terminate());
+  client.send({
+    type: "resume",
+    rooms: Object.fromEntries(rooms.map((room) => [room, true])),
+    more: true,
+  });
+  for (const room of rooms) {
+    await expect.poll(() => server.manager.count({ room })).toBe(1);
+  }
+  client.send({ type: "resume", rooms: {} });
+  const joined: unknown[] = [];
+  while (joined.length < rooms.length) joined.push((await client.nextOfType("joined")).room);
+  expect(joined.sort()).toEqual([...rooms].sort());
+});
