@@ -73,9 +73,15 @@ export class Keys {
     return `${this.prefixOf(log)}log-end:${log}`;
   }
 
+  /** What that log takes of memory, in bytes. */
+  logBytes(log: LogName): string {
+    return `${this.prefixOf(log)}log-bytes:${log}`;
+  }
+
   /** The position of the message of a log that had an idempotency key first. */
   idempotency(log: LogName, key: string): string {
-    return `${this.prefixOf(log)}idempotency:${log} ${key}`;
+    // Both may have spaces: the length tells where one ends.
+    return `${this.prefixOf(log)}idempotency:${log.length} ${log} ${key}`;
   }
 
   /** What is known of one message of a client; the name is a digest. */
