@@ -1,7 +1,6 @@
-import type { IncomingMessage } from "node:http";
+import type { IncomingMessage, Server } from "node:http";
 import { Server as SecureServer } from "node:https";
 import type { Duplex } from "node:stream";
-import type { UpgradeServer } from "./attach.ts";
 
 /** Headers that ask for another protocol: a request without them is the request it is. */
 const UPGRADE_HEADERS: ReadonlySet<string> = new Set(["upgrade", "http2-settings"]);
@@ -23,7 +22,7 @@ export function offersWebSocket({ headers }: IncomingMessage): boolean {
  * read again from the start.
  */
 export function answerAsRequest(
-  server: UpgradeServer,
+  server: Server | SecureServer,
   request: IncomingMessage,
   socket: Duplex,
   head: Buffer,

@@ -1,3 +1,5 @@
+import { ConfigurationError } from "../../protocol/errors.ts";
+import { quote } from "../../protocol/names.ts";
 import type { Channel } from "../broker.ts";
 import type { LogName } from "../history-store.ts";
 import { BucketKeys } from "./bucket-keys.ts";
@@ -5,6 +7,18 @@ import { keySlot } from "./key-slot.ts";
 
 /** How many buckets there are in a Cluster. Never changes: what is stored lies in them. */
 export const CLUSTER_BUCKETS = 256;
+
+/**
+ * What names of keys and channels begin with, behind the prefix. A prefix with one of these in it, such as `ws:room:`,
+ * would lie within the names of another cluster, `ws:`, whose rooms could then be named like anything of this one.
+ */
+const KINDS: ReadonlySet<string> = new Set([
+  ...["broadcast", "room", "user", "instance", "connection", "receipt", "changes"],
+  ...["log", "log-end", "log-bytes", "idempotency", "tasks", "tasks-once", "tasks-errors"],
+  ...["tasks-dead", "tasks-dead-index", "workers", "instances", "cluster", "owners", "buckets"],
+  ...["rooms", "holders", "present", "places", "claims", "reservations", "reserving"],
+  ...["members", "as-user"],
+]);
 
 /** Whatever has keys and channels of its own. */
 type Entity = Channel | `connection:${string}` | `receipt:${string}` | `tasks:${string}`;
@@ -24,8 +38,18 @@ export class Keys {
   readonly buckets: readonly BucketKeys[];
   readonly #prefixes: readonly string[];
 
-  /** `buckets`: how many there are in a Cluster; absent without one. */
+  /**
+   * `buckets`: how many there are in a Cluster; absent without one.
+   *
+   * @throws ConfigurationError for a prefix that lies within the names of another.
+   */
   constructor(prefix: string, buckets?: number) {
+    const kind = prefix.split(":").find((part) => KINDS.has(part));
+    if (kind !== undefined) {
+      throw new ConfigurationError(
+        `The prefix is ${quote(prefix)}, but none of its parts may be ${quote(kind)}: other prefixes have names that begin so.`,
+      );
+    }
     this.sharded = buckets !== undefined;
     this.#prefixes =
       buckets === undefined
