@@ -18,7 +18,8 @@ export class Budget {
   /** How long to wait until nothing is owed, in milliseconds. */
   wait(now: number): number {
     this.#refill(now);
-    return this.#left >= 0 ? 0 : Math.ceil(-this.#left / this.#perMs);
+    // Sums of fractions miss nothing by a hair.
+    return this.#left > -1e-6 ? 0 : Math.ceil(-this.#left / this.#perMs);
   }
 
   /** So much was used, after a `wait` of 0. */

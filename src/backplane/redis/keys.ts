@@ -20,6 +20,15 @@ const KINDS: ReadonlySet<string> = new Set([
   ...["members", "as-user"],
 ]);
 
+/** @throws ConfigurationError for a prefix that lies within the names of another. */
+export function checkPrefix(prefix: string): string {
+  const kind = prefix.split(":").find((part) => KINDS.has(part));
+  if (kind === undefined) return prefix;
+  throw new ConfigurationError(
+    `The prefix is ${quote(prefix)}, but no part of it may be ${quote(kind)}: names of others begin so.`,
+  );
+}
+
 /** Whatever has keys and channels of its own. */
 type Entity = Channel | `connection:${string}` | `receipt:${string}` | `tasks:${string}`;
 
@@ -38,18 +47,8 @@ export class Keys {
   readonly buckets: readonly BucketKeys[];
   readonly #prefixes: readonly string[];
 
-  /**
-   * `buckets`: how many there are in a Cluster; absent without one.
-   *
-   * @throws ConfigurationError for a prefix that lies within the names of another.
-   */
+  /** `buckets`: how many there are in a Cluster; absent without one. */
   constructor(prefix: string, buckets?: number) {
-    const kind = prefix.split(":").find((part) => KINDS.has(part));
-    if (kind !== undefined) {
-      throw new ConfigurationError(
-        `The prefix is ${quote(prefix)}, but none of its parts may be ${quote(kind)}: other prefixes have names that begin so.`,
-      );
-    }
     this.sharded = buckets !== undefined;
     this.#prefixes =
       buckets === undefined

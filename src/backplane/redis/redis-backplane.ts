@@ -4,7 +4,7 @@ import { isName } from "../../protocol/names.ts";
 import type { Attachment, Backplane, Instance } from "../backplane.ts";
 import { clientFactory, type RedisLocation } from "./client-factory.ts";
 import type { Client } from "./connection.ts";
-import { CLUSTER_BUCKETS, Keys } from "./keys.ts";
+import { CLUSTER_BUCKETS, checkPrefix, Keys } from "./keys.ts";
 import { RedisLink } from "./link.ts";
 import { RedisHistory } from "./redis-history.ts";
 import { RedisPresence } from "./redis-presence.ts";
@@ -35,6 +35,7 @@ const LEASE_MS = { min: 1000, max: 3_600_000 };
 export function redisBackplane(options: RedisBackplaneOptions = {}): Backplane {
   const { prefix = "ws:", leaseMs = 15_000 } = options;
   checkOptions(options, prefix, leaseMs);
+  checkPrefix(prefix);
   return {
     attach: (instance: Instance): Attachment =>
       new RedisAttachment(instance, options, prefix, leaseMs),
