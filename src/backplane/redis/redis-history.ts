@@ -30,7 +30,10 @@ local function endOfLog()
   local position = redis.call('GET', KEYS[2])
   if position then return position end
   local newest = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
-  return newest and (newest[1] .. '~' .. (newest[2][4] or '')) or '0'
+  if not newest then return '0' end
+  -- One that somebody else wrote has no nonce, or none that is one.
+  local nonce = newest[2][4] or ''
+  return newest[1] .. '~' .. (#nonce <= 32 and string.match(nonce, '^[%w_-]+$') or 'x')
 end
 `;
 
