@@ -44,14 +44,6 @@ export function attack(family: Family): void {
   });
 }
 
-/** Cases from a table: the name is that of the row. */
-export function table<T>(
-  rows: Readonly<Record<string, T>>,
-  make: (row: T) => Omit<Case, "name">,
-): Case[] {
-  return Object.entries(rows).map(([name, row]) => ({ name, ...make(row) }));
-}
-
 /** How a value is called in the name of a case. */
 export function shown(value: unknown): string {
   const text =
