@@ -7,6 +7,12 @@ export const MAX_TOKEN_BYTES: number = 8 * 1024;
 /** Where a token was found. */
 export type TokenSource = "query" | "authorization" | "subprotocol" | "apiKeyHeader";
 
+/** Where to look for a token. */
+export interface ExtractTokenOptions {
+  /** Whether the query counts: it gets into logs and histories, so only where nothing else goes. Default true. */
+  readonly query?: boolean;
+}
+
 /** What a request says about who is calling. */
 export interface ExtractedToken {
   /** The token, or null if the request carries none. */
@@ -30,7 +36,10 @@ export interface ExtractedToken {
  * @throws AuthenticationError with code "conflicting_credentials" if two of them differ: answer 400,
  *   as RFC 6750 section 3.1 asks for. With its usual code if one is larger than 8 KiB: answer 401.
  */
-export function extractToken(request: IncomingMessage): ExtractedToken {
+export function extractToken(
+  request: IncomingMessage,
+  { query: inQuery = true }: ExtractTokenOptions = {},
+): ExtractedToken {
   const authorization = valuesOf(request, "authorization");
   const apiKeys = valuesOf(request, "x-api-key");
   const protocols = offeredProtocols(request);
@@ -42,7 +51,7 @@ export function extractToken(request: IncomingMessage): ExtractedToken {
       if (token !== "") found.push({ token, source });
     }
   };
-  take("query", queryTokens(request));
+  if (inQuery) take("query", queryTokens(request));
   take("authorization", authorization.map(bearerToken));
   take(
     "subprotocol",

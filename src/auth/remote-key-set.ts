@@ -32,6 +32,7 @@ const MAX_BYTES = 256 * 1024;
  */
 export class RemoteKeySet {
   readonly #url: URL;
+  readonly #headers: Readonly<Record<string, string>>;
   readonly #accepted: readonly JwtAlgorithm[] | undefined;
   readonly #now: () => number;
   readonly #times: Required<RemoteKeySetOptions>;
@@ -55,7 +56,13 @@ export class RemoteKeySet {
       timeoutMs = 3_000,
     }: RemoteKeySetOptions = {},
   ) {
-    this.#url = url;
+    const { username, password } = url;
+    // What is in front of the host is a credential: it goes into a header, and out of whatever shows the URL.
+    this.#url = new URL(url);
+    this.#url.username = this.#url.password = "";
+    const pair = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+    this.#headers =
+      pair === ":" ? {} : { authorization: `Basic ${Buffer.from(pair).toString("base64")}` };
     this.#accepted = accepted;
     this.#now = now;
     this.#times = { cacheMs, maxStaleMs, cooldownMs, retryMs, timeoutMs };
@@ -105,7 +112,10 @@ export class RemoteKeySet {
   async #fetch(): Promise<void> {
     const { cooldownMs, retryMs, timeoutMs } = this.#times;
     try {
-      this.#keys = parseKeySet(await fetchText(this.#url, timeoutMs), this.#accepted);
+      this.#keys = parseKeySet(
+        await fetchText(this.#url, this.#headers, timeoutMs),
+        this.#accepted,
+      );
       this.#failure = undefined;
       this.#fetchedAt = this.#now();
       this.#nextFetchAt = this.#fetchedAt + cooldownMs;
@@ -122,9 +132,13 @@ export class RemoteKeySet {
   }
 }
 
-async function fetchText(url: URL, timeoutMs: number): Promise<string> {
+async function fetchText(
+  url: URL,
+  headers: Readonly<Record<string, string>>,
+  timeoutMs: number,
+): Promise<string> {
   const response = await fetch(url, {
-    headers: { accept: "application/jwk-set+json, application/json" },
+    headers: { accept: "application/jwk-set+json, application/json", ...headers },
     // Whoever could redirect us could name the keys.
     redirect: "error",
     signal: AbortSignal.timeout(timeoutMs),

@@ -1,52 +1,80 @@
+import { setTimeout as wait } from "node:timers/promises";
 import type { Connection } from "../connection/connection.ts";
 import { JsonGate } from "../inbound/json-gate.ts";
+import { Budget } from "../limits/budget.ts";
+import { CloseCode } from "../protocol/close-codes.ts";
 import { BackplaneUnavailableError } from "../protocol/errors.ts";
 import { quote } from "../protocol/names.ts";
 import type { ConnectionManager } from "../server/connection-manager.ts";
 import type { HandlerObject } from "../upgrade/handler.ts";
 import { type ChatMessage, type HistoryRequest, readChatMessage } from "./chat-messages.ts";
 import { toJson } from "./history-json.ts";
+import type { HistoryQuota } from "./history-quota.ts";
+import { mayBroadcast } from "./room-claim.ts";
 
 /** How many users of a room a `joined` message lists at most. */
 const MAX_LISTED_USERS = 1000;
 
-/** The messages of `/ws`: rooms, broadcasts and direct messages in JSON. */
-export function chatHandler(manager: ConnectionManager): HandlerObject {
-  const gates: WeakMap<Connection, JsonGate> = new WeakMap();
+/** Names a client is told on joining rooms, in a second in the long run, and at once; more have to wait. */
+const NAMES_PER_SECOND = 500;
+const NAMES_AT_ONCE = 20_000;
+/** Who takes nothing of a page for so long does not read it, in milliseconds. */
+const STALLED_MS = 20_000;
+
+/** A client of `/ws`, and what it has used up. */
+interface Client {
+  readonly connection: Connection;
+  readonly gate: JsonGate;
+  readonly names: Budget;
+}
+
+/** What answers are made with. */
+interface Chat {
+  readonly manager: ConnectionManager;
+  readonly quota: HistoryQuota;
+}
+
+/**
+ * The messages of `/ws`: rooms, broadcasts and direct messages in JSON. They are handled one after the other: while
+ * an answer waits, for its turn or for its reader, so do those to what came after.
+ */
+export function chatHandler(manager: ConnectionManager, quota: HistoryQuota): HandlerObject {
+  const chat = { manager, quota };
+  const clients: WeakMap<Connection, Client> = new WeakMap();
   return {
     open(connection) {
-      gates.set(
-        connection,
-        new JsonGate({
-          tell: (frame) => void connection.send(frame),
-          end: (code, reason) => connection.close(code, reason),
-        }),
-      );
+      const gate = new JsonGate({
+        tell: (frame) => void connection.send(frame),
+        end: (code, reason) => connection.close(code, reason),
+      });
+      const names = new Budget(NAMES_PER_SECOND, NAMES_AT_ONCE, performance.now());
+      clients.set(connection, { connection, gate, names });
     },
-    message(connection, text) {
-      const gate = gates.get(connection);
-      const parsed = gate?.parse(text);
-      if (gate === undefined || !parsed?.ok) return;
+    async message(connection, text): Promise<void> {
+      const client = clients.get(connection);
+      const parsed = client?.gate.parse(text);
+      if (client === undefined || !parsed?.ok) return;
       const read = readChatMessage(parsed.value);
-      if ("fault" in read) return gate.refuse(read.fault.code, read.fault.message);
-      gate.accept();
-      return answer(manager, connection, read.message);
+      if ("fault" in read) return client.gate.refuse(read.fault.code, read.fault.message);
+      client.gate.accept();
+      // What a handler returns is told to the client, and whom a message reached is none of its business.
+      await answer(chat, client, read.message);
     },
   };
 }
 
-function answer(
-  manager: ConnectionManager,
-  connection: Connection,
-  message: ChatMessage,
-): Promise<unknown> {
+function answer({ manager, quota }: Chat, client: Client, message: ChatMessage): Promise<unknown> {
+  const { connection } = client;
   const from = connection.userId;
   switch (message.type) {
     case "join":
-      return join(manager, connection, message.room);
+      return join(manager, client, message.room);
     case "leave":
       return leave(connection, message.room);
     case "broadcast":
+      if (!mayBroadcast(connection.principal)) {
+        return refuse(connection, "forbidden", "You may not speak to everybody.");
+      }
       return sendOrSay(connection, () =>
         manager.broadcast({ type: "message", from, data: message.data }),
       );
@@ -55,8 +83,13 @@ function answer(
       if (!connection.rooms.has(room)) {
         return refuse(connection, "not_a_member", `Join the room ${quote(room)} first.`);
       }
+      const stored = quota.admits(from ?? connection.id, room, Date.now());
       return sendOrSay(connection, () =>
-        manager.broadcastToRoom(room, { type: "message", from, room, data }),
+        manager.broadcastToRoom(
+          room,
+          { type: "message", from, room, data },
+          stored ? {} : { persist: false },
+        ),
       );
     }
     case "direct_message":
@@ -80,7 +113,7 @@ async function sendOrSay(connection: Connection, send: () => Promise<unknown>): 
 
 async function join(
   manager: ConnectionManager,
-  connection: Connection,
+  { connection, names }: Client,
   room: string,
 ): Promise<void> {
   const { maxRoomsPerConnection } = manager.limits;
@@ -91,7 +124,11 @@ async function join(
   await connection.join(room);
   // Refused, and told so.
   if (!connection.rooms.has(room)) return;
-  await connection.send({ type: "joined", room, users: await listUsers(manager, room) });
+  const waitMs = names.wait(performance.now());
+  if (waitMs > 0) await wait(waitMs, undefined, { ref: false });
+  const users = await listUsers(manager, room);
+  names.use(users.length, performance.now());
+  await connection.send({ type: "joined", room, users });
 }
 
 /** While the backplane is away: those of this instance. */
@@ -129,11 +166,28 @@ async function history(
       ...(limit === undefined ? {} : { limit }),
     });
     await connection.send({ type: "history", room, ...toJson(page) });
+    await taken(connection);
   } catch (error) {
     if (error instanceof RangeError) await refuse(connection, "bad_position", error.message);
     else if (error instanceof BackplaneUnavailableError) {
       await refuse(connection, "unavailable", "The history is away. Try again later.");
     } else throw error;
+  }
+}
+
+/** Resolves when the reader has what it was sent, or is given up: until then it gets no further page. */
+async function taken(connection: Connection): Promise<void> {
+  const done = new AbortController();
+  const drained = connection.drained().then(() => done.abort());
+  let left = Number.POSITIVE_INFINITY;
+  while (!done.signal.aborted) {
+    const options = { ref: false, signal: done.signal };
+    await Promise.race([drained, wait(STALLED_MS, undefined, options).catch(() => {})]);
+    if (!done.signal.aborted && connection.bufferedAmount >= left) {
+      connection.close(CloseCode.slowReader, "slow reader");
+      return;
+    }
+    left = connection.bufferedAmount;
   }
 }
 

@@ -1,4 +1,5 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import type { ConnectionManager } from "../server/connection-manager.ts";
 import { callApi } from "./api.ts";
 import { HttpError } from "./http-error.ts";
@@ -12,14 +13,28 @@ type Endpoint = (response: ServerResponse) => void | Promise<void>;
 /** What is for operators alone, with everything below it. */
 const OPERATOR_PATHS = ["/api", "/dashboard", "/metrics", "/ws/stats"];
 
+/** Requests that may wait for their answers on one connection. */
+const MAX_WAITING = 32;
+
+/** Who may ask for what. */
+export interface HttpRules {
+  readonly guard: OperatorGuard;
+  /** Whether a request is for this server at all. */
+  readonly isForUs: (request: IncomingMessage) => boolean;
+}
+
 /** The HTTP side of the server: its pages, its API, and what it says of itself. */
-export function makeHttpHandler(manager: ConnectionManager, guard: OperatorGuard): RequestListener {
+export function makeHttpHandler(
+  manager: ConnectionManager,
+  { guard, isForUs }: HttpRules,
+): RequestListener {
   const pages = loadPages();
   const endpoints = makeEndpoints(manager);
 
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const [path = "/", query] = (request.url ?? "/").split("?", 2);
-    if (isForOperators(path)) await guard.check(request);
+    if (!isForUs(request)) throw new HttpError(403, "forbidden", FOREIGN_HOST);
+    if (isForOperators(path)) guard.check(request);
     if (isBelow(path, "/api")) {
       const result = await callApi(manager, request, path, new URLSearchParams(query));
       return sendJson(response, result === undefined ? 204 : 200, result);
@@ -33,12 +48,32 @@ export function makeHttpHandler(manager: ConnectionManager, guard: OperatorGuard
     await endpoint(response);
   };
 
+  /** How many requests of a connection have no answer yet. */
+  const waiting: WeakMap<Socket, number> = new WeakMap();
+
   return (request, response) => {
-    answer(request, response).catch((error) => {
-      if (sendError(response, error)) manager.reportError(error, "http");
-    });
+    const { socket } = request;
+    const before = waiting.get(socket) ?? 0;
+    if (before >= MAX_WAITING) {
+      socket.destroy();
+      return;
+    }
+    waiting.set(socket, before + 1);
+    response.once("close", () => waiting.set(socket, (waiting.get(socket) ?? 1) - 1));
+    answer(request, response)
+      .catch((error) => {
+        if (sendError(response, error)) manager.reportError(error, "http");
+      })
+      // Not even the answer could be sent.
+      .catch((error) => {
+        response.destroy();
+        manager.reportError(error, "http");
+      });
   };
 }
+
+const FOREIGN_HOST =
+  "Without JWT_SECRET or JWKS_URL this server answers to localhost and loopback addresses alone.";
 
 function makeEndpoints(manager: ConnectionManager): ReadonlyMap<string, Endpoint> {
   const ready = async (response: ServerResponse): Promise<void> => {

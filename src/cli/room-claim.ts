@@ -1,3 +1,4 @@
+import type { Principal } from "../auth/authenticator.ts";
 import type { Authorize } from "../connection/connection.ts";
 import { fitsPattern } from "../protocol/pattern.ts";
 
@@ -11,3 +12,9 @@ export const authorizeByRoomClaim: Authorize = ({ principal }, room) => {
   if (!Array.isArray(patterns)) return false;
   return patterns.some((pattern) => typeof pattern === "string" && fitsPattern(room, pattern));
 };
+
+/** Whether somebody may speak to everybody: who is limited to some rooms needs the claim `broadcast` (true) for that. */
+export function mayBroadcast(principal: Principal | null): boolean {
+  const { rooms, broadcast } = principal?.claims ?? {};
+  return rooms === undefined ? broadcast === undefined || broadcast === true : broadcast === true;
+}

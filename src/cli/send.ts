@@ -3,6 +3,7 @@ import { ConfigurationError, WebSocketError } from "../protocol/errors.ts";
 import { SUBPROTOCOL } from "../protocol/roomcast-v1.ts";
 import { CLIENT_FLAGS, CLIENT_HELP, readAddress, readClientOptions } from "./client-options.ts";
 import { parseFlagsAndWords } from "./flags.ts";
+import { printable } from "./printable.ts";
 
 export const SEND_HELP: string = `Usage: roomcast send <url> <message>... [options]
 
@@ -32,11 +33,14 @@ export async function send(args: readonly string[]): Promise<void> {
     await client.connect();
     for (const message of messages) {
       if (!acknowledged) await client.send(message);
-      else process.stdout.write(`${JSON.stringify((await client.request(message)) ?? null)}\n`);
+      else
+        process.stdout.write(
+          `${printable(JSON.stringify((await client.request(message)) ?? null))}\n`,
+        );
     }
   } catch (error) {
     if (!(error instanceof WebSocketError)) throw error;
-    throw new ConfigurationError(error.message, { cause: error });
+    throw new ConfigurationError(printable(error.message), { cause: error });
   } finally {
     await client.close();
   }

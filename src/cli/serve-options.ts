@@ -23,7 +23,8 @@ Options (and the environment variables of the same meaning, which keep secrets o
   --origins <list>        ROOMCAST_ORIGINS  The pages that may connect, such as https://app.example.org,
                                             with commas between; * for any. Default: those of the host itself
   --api-key <text>        ROOMCAST_API_KEY  Opens /api, /dashboard, /metrics and /ws/stats to those who have
-                                            it. Default: they are open to this machine alone
+                                            it. Default: in development mode they are open to this machine
+                                            alone, else closed
   --rate-limit <number>   ROOMCAST_RATE_LIMIT
                                             Messages a second from one client, twice as many at once; none:
                                             no limit. Default 50
@@ -31,6 +32,12 @@ Options (and the environment variables of the same meaning, which keep secrets o
                                             Addresses and subnets of proxies whose X-Forwarded-For holds
   --history-rooms <name>  WS_HISTORY_ROOMS  The rooms whose messages are kept, by a pattern in which * stands for
                                             any characters. Default *
+  --history-room-bytes <number>    ROOMCAST_HISTORY_ROOM_BYTES
+                                            What the history of one room may take. Default 4194304 (4 MiB)
+  --history-rooms-per-user <number>   ROOMCAST_HISTORY_ROOMS_PER_USER
+                                            Rooms with history one user may begin. Default 50
+  --history-max-rooms <number>     ROOMCAST_HISTORY_MAX_ROOMS
+                                            Rooms with history clients may begin in all. Default 10000
   --workers <number>                        Processes on one port; more than one need REDIS_URL. Default 1
   --insecure                                Allow an address that others can reach although nobody is
                                             authenticated
@@ -54,6 +61,11 @@ export interface ServeOptions {
   readonly messagesPerSecond: number | null;
   /** A pattern of the rooms whose messages are kept. */
   readonly historyRooms: string;
+  /** What the history of one room may take, in bytes. */
+  readonly historyRoomBytes: number;
+  /** Rooms with history that clients of one process may begin: one user, and all of them. */
+  readonly historyRoomsPerUser: number;
+  readonly historyMaxRooms: number;
   /** Processes that share the port. */
   readonly workers: number;
   readonly trustProxy: readonly string[];
@@ -71,12 +83,18 @@ const OPTIONS = {
   "rate-limit": { type: "string" },
   "trust-proxy": { type: "string" },
   "history-rooms": { type: "string" },
+  "history-room-bytes": { type: "string" },
+  "history-rooms-per-user": { type: "string" },
+  "history-max-rooms": { type: "string" },
   workers: { type: "string" },
   insecure: { type: "boolean" },
 } as const;
 
 const PORT = wholeNumber("PORT", 8000, 0, 65_535);
 const RATE_LIMIT = optional(wholeNumber("ROOMCAST_RATE_LIMIT", 50, 1, 1_000_000), 50);
+const ROOM_BYTES = wholeNumber("ROOMCAST_HISTORY_ROOM_BYTES", 4_194_304, 65_536, 2 ** 40);
+const ROOMS_PER_USER = wholeNumber("ROOMCAST_HISTORY_ROOMS_PER_USER", 50, 0, 10_000_000);
+const MAX_ROOMS = wholeNumber("ROOMCAST_HISTORY_MAX_ROOMS", 10_000, 0, 10_000_000);
 const WORKERS = wholeNumber("--workers", 1, 1, 256);
 const MIN_KEY_LENGTH = 16;
 
@@ -95,6 +113,9 @@ export function readServeOptions(args: readonly string[], env: NodeJS.ProcessEnv
     apiKey: readApiKey(flags, env),
     messagesPerSecond: readFlagOrSetting(flags, env, "rate-limit", RATE_LIMIT),
     historyRooms: readText(flags, env, "history-rooms", "WS_HISTORY_ROOMS")?.value ?? "*",
+    historyRoomBytes: readFlagOrSetting(flags, env, "history-room-bytes", ROOM_BYTES),
+    historyRoomsPerUser: readFlagOrSetting(flags, env, "history-rooms-per-user", ROOMS_PER_USER),
+    historyMaxRooms: readFlagOrSetting(flags, env, "history-max-rooms", MAX_ROOMS),
     trustProxy: readTrustProxy(flags, env),
   };
 }

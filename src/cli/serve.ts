@@ -1,12 +1,17 @@
 import cluster from "node:cluster";
-import { createServer, type Server } from "node:http";
+import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { pino } from "pino";
 import { ConfigurationError } from "../protocol/errors.ts";
 import { ConnectionManager } from "../server/connection-manager.ts";
+import { attachTo } from "../upgrade/attach.ts";
+import { refuse } from "../upgrade/handshake.ts";
 import { WebSocketRouter } from "../upgrade/router.ts";
+import { destroyOnError } from "../upgrade/upgrade.ts";
 import { backplaneFor } from "./backplane.ts";
 import { chatHandler } from "./chat.ts";
+import { HistoryQuota } from "./history-quota.ts";
+import { makeHostCheck } from "./host-check.ts";
 import { makeHttpHandler } from "./http.ts";
 import { identifyBy } from "./identity.ts";
 import { OperatorGuard } from "./operator-guard.ts";
@@ -15,6 +20,11 @@ import { readServeOptions, SERVE_HELP, type ServeOptions } from "./serve-options
 import { runWorkers, whenToldToStop } from "./workers.ts";
 
 export { SERVE_HELP };
+
+/** How long after the last message the history of a room is kept. */
+const HISTORY_TTL_MS = 86_400_000;
+/** Requests one connection may make before it has to be opened anew. */
+const MAX_REQUESTS = 1000;
 
 /** The ready-made server. Resolves when it listens; ends the process when it was told to stop. */
 export async function serve(args: readonly string[]): Promise<void> {
@@ -29,9 +39,22 @@ export async function serve(args: readonly string[]): Promise<void> {
     trustProxy: options.trustProxy,
     ...(options.origins !== undefined && { allowedOrigins: options.origins }),
   });
-  router.protected("/ws", { authorize: authorizeByRoomClaim }, chatHandler(manager));
-  const server = makeServer(manager, options);
-  router.attach(server);
+  const quota = new HistoryQuota({
+    perUser: options.historyRoomsPerUser,
+    inAll: options.historyMaxRooms,
+    ttlMs: HISTORY_TTL_MS,
+  });
+  router.protected("/ws", { authorize: authorizeByRoomClaim }, chatHandler(manager, quota));
+  const isForUs = makeHostCheck(options);
+  const server = makeServer(manager, options, isForUs);
+  attachTo(server, {
+    serves: (request) => !isForUs(request) || router.serves(request),
+    handleUpgrade(request, socket, head) {
+      if (isForUs(request)) return router.handleUpgrade(request, socket, head);
+      socket.on("error", destroyOnError);
+      refuse(socket, { status: 403 });
+    },
+  });
   await manager.start();
   await listen(server, options);
   stopWhenTold(manager, server);
@@ -51,11 +74,17 @@ async function makeManager({
   config,
   messagesPerSecond,
   historyRooms,
+  historyRoomBytes: maxBytes,
 }: ServeOptions): Promise<ConnectionManager> {
   const maxLength = config.historyMaxLength;
   const durable = {
     // Whoever comes back gets whatever is there, as far as one resume may reach.
-    history: { maxLength, resumeLimit: Math.min(maxLength, 10_000) },
+    history: {
+      maxLength,
+      maxBytes,
+      ttlMs: HISTORY_TTL_MS,
+      resumeLimit: Math.min(maxLength, 10_000),
+    },
     whenUnavailable: "ephemeral",
   } as const;
   return new ConnectionManager({
@@ -72,15 +101,26 @@ async function makeManager({
 }
 
 /** Node's own limits on slow and oversized requests are wider than a WebSocket server needs. */
-function makeServer(manager: ConnectionManager, { config, apiKey }: ServeOptions): Server {
+function makeServer(
+  manager: ConnectionManager,
+  options: ServeOptions,
+  isForUs: (request: IncomingMessage) => boolean,
+): Server {
+  const { config } = options;
   const limits = {
     headersTimeout: config.openTimeoutMs,
     requestTimeout: Math.max(30_000, config.openTimeoutMs),
     connectionsCheckingInterval: 2000,
     maxHeaderSize: 16_384,
   };
-  const server = createServer(limits, makeHttpHandler(manager, new OperatorGuard(apiKey)));
+  const server = createServer(
+    limits,
+    makeHttpHandler(manager, { guard: new OperatorGuard(options), isForUs }),
+  );
   server.maxHeadersCount = 100;
+  server.maxRequestsPerSocket = MAX_REQUESTS;
+  // Who goes on all the same is not answered that, request by request.
+  server.on("dropRequest", (_request, socket) => socket.destroy());
   return server;
 }
 

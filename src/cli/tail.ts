@@ -4,11 +4,13 @@ import { ConfigurationError, WebSocketError } from "../protocol/errors.ts";
 import { BEGINNING, SUBPROTOCOL } from "../protocol/roomcast-v1.ts";
 import { CLIENT_FLAGS, CLIENT_HELP, readAddress, readClientOptions } from "./client-options.ts";
 import { parseFlagsAndWords, readText } from "./flags.ts";
+import { printable } from "./printable.ts";
 
 export const TAIL_HELP: string = `Usage: roomcast tail <url> [options]
 
 Prints each message that arrives, on a line of its own, until it is stopped (Ctrl-C). It reconnects by itself; what
-happens to the connection is told on stderr. Binary messages are printed as their length and base64.
+happens to the connection is told on stderr. Binary messages are printed as their length and base64; control characters in
+text are escaped, as in JSON.
 
 Options:
   --send <text>            Sent at each connection, such as '{"type":"join","room":"lobby"}'
@@ -42,7 +44,7 @@ export async function tail(args: readonly string[]): Promise<void> {
     }),
   });
 
-  const say = (text: string): void => void process.stderr.write(`${text}\n`);
+  const say = (text: string): void => void process.stderr.write(`${printable(text)}\n`);
   client.on("open", () => {
     say("Connected.");
     if (greeting !== undefined) client.send(greeting).catch((error: Error) => say(error.message));
@@ -73,19 +75,23 @@ export async function tail(args: readonly string[]): Promise<void> {
       if (stopped.signal.aborted) break;
       const line =
         typeof message === "string"
-          ? message
+          ? printable(message)
           : `<${message.length} bytes> ${Buffer.from(message).toString("base64")}`;
       // Who reads slowly holds up the loop, and by it the server.
       if (!process.stdout.write(`${line}\n`)) await drained(stopped.signal);
     }
-    if (fault !== undefined) throw new ConfigurationError(fault.message, { cause: fault });
+    if (fault !== undefined) throw failure(fault);
     say("Closed.");
   } catch (error) {
     if (!(error instanceof WebSocketError)) throw error;
-    throw new ConfigurationError(error.message, { cause: error });
+    throw failure(error);
   } finally {
     process.off("SIGINT", stop).off("SIGTERM", stop);
   }
+}
+
+function failure(cause: Error): ConfigurationError {
+  return new ConfigurationError(printable(cause.message), { cause });
 }
 
 /** Resolves when stdout takes more, or nobody wants it to. */

@@ -4,6 +4,7 @@ import { isName, quote } from "../protocol/names.ts";
 import { type DeadTask, TaskQueue } from "../tasks/task-queue.ts";
 import { backplaneFor } from "./backplane.ts";
 import { type Flags, parseFlagsAndWords } from "./flags.ts";
+import { printable } from "./printable.ts";
 
 export const TASKS_HELP = `Usage: roomcast tasks [list] [options]
        roomcast tasks show <id> [options]
@@ -150,11 +151,6 @@ function attempts({ attempts: count }: DeadTask): string {
 
 function time(ms: number): string {
   return new Date(ms).toISOString();
-}
-
-/** Without control characters: an error or a task may hold what a terminal would obey. */
-function printable(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, "�");
 }
 
 function print(line: string): void {

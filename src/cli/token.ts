@@ -13,6 +13,7 @@ Options:
   --user <name>      Whose token it is
   --scopes <list>    What it allows, with commas or spaces between. Default: nothing in particular
   --rooms <list>     The rooms it may join, such as lobby,chat:*. Default: any
+  --broadcast        With --rooms: it may speak to everybody all the same
   --ttl <time>       How long it is good: 90s, 30m, 1h, 7d. Default 1h
   --help             Show this
 `;
@@ -21,6 +22,7 @@ const OPTIONS = {
   user: { type: "string" },
   scopes: { type: "string" },
   rooms: { type: "string" },
+  broadcast: { type: "boolean" },
   ttl: { type: "string" },
 } as const;
 
@@ -54,6 +56,7 @@ export async function token(args: readonly string[]): Promise<void> {
   const made = new SignJWT({
     ...(scopes.length > 0 && { scope: scopes.join(" ") }),
     ...(rooms !== null && { rooms: words(rooms.value) }),
+    ...(flags.broadcast === true && { broadcast: true }),
   })
     .setProtectedHeader({ alg: "HS256", typ: "JWT" })
     .setSubject(user)

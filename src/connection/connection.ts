@@ -67,6 +67,9 @@ export interface Connection<M = IncomingMessage> extends AsyncIterable<M> {
    */
   send(message: Message): Promise<Delivery>;
 
+  /** Resolves when the system has taken everything that was sent, or the connection has ended: for whoever sends a lot. */
+  drained(): Promise<void>;
+
   /**
    * Joins a room. Resolves to whether that changed anything, once messages to the room will arrive. If
    * the route's `authorize` refuses, the client gets an `error` frame `forbidden`.

@@ -67,7 +67,7 @@ export abstract class Endpoint extends Recipient implements TransportOwner, Sock
 
   abstract pinged(): void;
 
-  abstract alive(): void;
+  abstract ponged(): void;
 
   abstract report(error: unknown, stage: string): void;
 

@@ -45,6 +45,8 @@ export class ServerConnection extends Endpoint implements Connection<unknown>, S
   nextPingAt = 0;
   /** When the oldest ping was sent that nothing came after; 0: none. On the same clock. */
   pingedAt = 0;
+  /** How many pings of ours have not been answered. */
+  pongsAwaited = 0;
   /** Since when a message is being received, on the same clock; 0: none is. */
   receivingSince = 0;
 
@@ -250,6 +252,7 @@ export class ServerConnection extends Endpoint implements Connection<unknown>, S
 
   ping(): Promise<number> {
     const code = this.closeInfo?.code ?? CloseCode.abnormal;
+    this.pongsAwaited++;
     const answer =
       this.state === "open"
         ? this.transport.roundTrip()
@@ -268,12 +271,11 @@ export class ServerConnection extends Endpoint implements Connection<unknown>, S
     this.#host.failed(error, stage, this);
   }
 
-  // What the socket tells; see `SocketOwner`.
-
+  // What the socket tells
   override received(data: Buffer, binary: boolean, readElsewhere: boolean): void {
-    this.alive();
+    this.#alive();
     this.receivingSince = 0;
-    // Whom we closed on is not listened to any more, whether or not it has answered the close.
+    // Whom we closed on is not listened to any more.
     if (!this.isListening) return;
     // Somebody reads a foreign socket directly: keeping its messages would stop it for good.
     if (readElsewhere) this.inbound.inbox.ignoreRest();
@@ -281,15 +283,15 @@ export class ServerConnection extends Endpoint implements Connection<unknown>, S
   }
 
   override pinged(): void {
-    this.alive();
-    const { pingsPerSecond } = this.#bounds;
-    this.#pings ??= new TokenBucket(pingsPerSecond, pingsPerSecond, this.lastActivityAt);
-    if (!this.#pings.take(this.lastActivityAt)) this.endFirmly(CloseCode.flood, "too many pings");
+    this.#alive();
+    this.#countControl();
   }
 
-  override alive(): void {
-    this.#lastActivityMs = Date.now() - this.connectedAt;
-    this.pingedAt = 0;
+  override ponged(): void {
+    this.#alive();
+    // Those we asked for may come all at once, from a client that was held up.
+    if (this.pongsAwaited > 0) this.pongsAwaited--;
+    else this.#countControl();
   }
 
   protected override left({ code }: CloseInfo): void {
@@ -306,6 +308,17 @@ export class ServerConnection extends Endpoint implements Connection<unknown>, S
 
   protected override dropUnread(): void {
     this.inbound.inbox.discard();
+  }
+
+  #alive(): void {
+    this.#lastActivityMs = Date.now() - this.connectedAt;
+    this.pingedAt = 0;
+  }
+
+  #countControl(): void {
+    const { pingsPerSecond: most } = this.#bounds;
+    this.#pings ??= new TokenBucket(most, most, this.lastActivityAt);
+    if (!this.#pings.take(this.lastActivityAt)) this.endFirmly(CloseCode.flood, "too many pings");
   }
 
   async #join(room: string): Promise<boolean> {

@@ -6,8 +6,8 @@ export interface SocketOwner {
   received(data: Buffer, binary: boolean, readElsewhere: boolean): void;
   /** The client sent a ping; `ws` has answered it. */
   pinged(): void;
-  /** Something came from the client, so it is there. */
-  alive(): void;
+  /** The client sent a pong, asked for or not. */
+  ponged(): void;
   ended(code: number, reason: string): void;
   /** One of these has thrown: nobody knows what state that left. MUST NOT throw. */
   crashed(error: unknown): void;
@@ -31,7 +31,7 @@ export function tellOwner(
 ): void {
   try {
     if (event === "message") owner.received(first as Buffer, second === true, readElsewhere);
-    else if (event === "pong") owner.alive();
+    else if (event === "pong") owner.ponged();
     else if (event === "ping") owner.pinged();
     else if (event === "close") owner.ended(Number(first), String(second));
     else if (event === "error") owner.report(first, "socket");

@@ -109,6 +109,7 @@ export class Sweep {
     }
     connection.nextPingAt = now + pingIntervalMs;
     if (connection.pingedAt === 0) connection.pingedAt = now;
+    connection.pongsAwaited++;
     connection.transport.ping();
   }
 

@@ -75,7 +75,7 @@ export class Inbound implements Flow {
 
   /** Takes a message that came at `now`, in milliseconds since the epoch. */
   receive(data: Buffer, binary: boolean, now: number): void {
-    const verdict = this.#rate === null ? "pass" : this.#rate.judge(now);
+    const verdict = this.#rate === null ? "pass" : this.#rate.judge(now, data.length);
     if (verdict === "flood") this.#from.endFirmly(CloseCode.flood, "too many messages");
     else if (this.dialect !== null) this.dialect.receive(data, binary, verdict);
     else if (verdict === "pass") this.accept(binary ? data : data.toString(), null);

@@ -5,6 +5,9 @@ import { TokenBucket } from "./token-bucket.ts";
  */
 export type RateVerdict = "pass" | "warn" | "drop" | "flood";
 
+/** A message of up to so many bytes counts as one. */
+const BYTES_OF_ONE = 16_384;
+
 /**
  * Judges how often a client sends. The first message over the limit warns it, and what it sends in the
  * next moment, perhaps before it has read the warning, is dropped: as much as may come in a second.
@@ -20,11 +23,14 @@ export class MessageRate {
     this.#forgiven = perSecond;
   }
 
-  judge(now: number): RateVerdict {
+  /** `bytes`: the size of the message; a large one counts for several, since it is as much work. */
+  judge(now: number, bytes = 0): RateVerdict {
     if (this.#over > 0 && this.#bucket.isFull(now)) this.#over = 0;
-    if (this.#bucket.take(now)) return "pass";
-    this.#over++;
-    if (this.#over === 1) return "warn";
+    const cost = Math.max(1, Math.ceil(bytes / BYTES_OF_ONE));
+    if (this.#bucket.take(now, cost)) return "pass";
+    const isFirst = this.#over === 0;
+    this.#over += isFirst ? 1 : cost;
+    if (isFirst) return "warn";
     return this.#over > this.#forgiven ? "flood" : "drop";
   }
 }

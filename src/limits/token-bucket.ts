@@ -15,12 +15,13 @@ export class TokenBucket {
     this.#at = now;
   }
 
-  /** Whether an event at `now` is let through. */
-  take(now: number): boolean {
+  /** Whether an event at `now` is let through; `cost`: for how many it counts, at most for a whole burst. */
+  take(now: number, cost = 1): boolean {
     this.#tokens = this.#refilled(now);
     this.#at = now;
-    if (this.#tokens < 1) return false;
-    this.#tokens--;
+    const counted = Math.min(cost, this.#burst);
+    if (this.#tokens < counted) return false;
+    this.#tokens -= counted;
     return true;
   }
 

@@ -18,6 +18,8 @@ export interface RoomOptions {
 export interface HistoryOptions {
   /** How many messages are kept. Default 10,000. */
   readonly maxLength?: number;
+  /** What they may take of the backplane's memory, in bytes; older ones are dropped. Default 64 MiB. */
+  readonly maxBytes?: number;
   /** How long after the last message they are kept, in milliseconds. Default 24 hours. */
   readonly ttlMs?: number;
   /** How many messages a client may have missed and still get them all when it resumes. Default 1,000. */
@@ -65,6 +67,7 @@ export class RoomPolicy {
 
 const NO_RULES: RoomRules = { history: null, whenUnavailable: "reject", announce: false };
 const MAX_LENGTH = wholeNumber("", 10_000, 1, 10_000_000);
+const MAX_BYTES = wholeNumber("", 67_108_864, 1024, 2 ** 40, " (bytes)");
 const RESUME_LIMIT = wholeNumber("", 1000, 1, 100_000);
 const MIN_REPLICAS = wholeNumber("", 0, 0, 100);
 const TTL_MS = wholeNumber("", 86_400_000, 1000, 31_536_000_000, " (milliseconds)");
@@ -81,6 +84,7 @@ function resolveRules(name: string, options: RoomOptions): RoomRules {
         ? null
         : {
             maxLength: checkSetting(`${name}.history.maxLength`, history.maxLength, MAX_LENGTH),
+            maxBytes: checkSetting(`${name}.history.maxBytes`, history.maxBytes, MAX_BYTES),
             ttlMs: checkSetting(`${name}.history.ttlMs`, history.ttlMs, TTL_MS),
             resumeLimit: checkSetting(
               `${name}.history.resumeLimit`,

@@ -2,6 +2,7 @@ import type { IncomingMessage, Server } from "node:http";
 import type { Server as SecureServer } from "node:https";
 import type { Duplex } from "node:stream";
 import { refuse } from "./handshake.ts";
+import { answerAsRequest, offersWebSocket } from "./not-an-upgrade.ts";
 import { destroyOnError } from "./upgrade.ts";
 
 /** Node's servers, which emit `upgrade`. */
@@ -17,7 +18,8 @@ const UPGRADERS: WeakMap<UpgradeServer, Set<Upgrader>> = new WeakMap();
 
 /**
  * Hands the upgrades of a server to whoever serves their path. All that are attached to one server share
- * one listener, so that each path finds its own and 404 is sent once.
+ * one listener, so that each path finds its own and 404 is sent once. What is no upgrade to WebSocket is answered as the
+ * request it is.
  */
 export function attachTo(server: UpgradeServer, upgrader: Upgrader): void {
   const known = UPGRADERS.get(server);
@@ -28,11 +30,15 @@ export function attachTo(server: UpgradeServer, upgrader: Upgrader): void {
   const upgraders = new Set([upgrader]);
   UPGRADERS.set(server, upgraders);
   server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    // It may be for somebody else.
+    const isOnlyListener = server.listenerCount("upgrade") === 1;
+    if (!offersWebSocket(request) && isOnlyListener && server.listenerCount("request") > 0) {
+      return answerAsRequest(server, request, socket, head);
+    }
     for (const candidate of upgraders) {
       if (candidate.serves(request)) return candidate.handleUpgrade(request, socket, head);
     }
-    // It may be for somebody else.
-    if (server.listenerCount("upgrade") > 1) return;
+    if (!isOnlyListener) return;
     socket.on("error", destroyOnError);
     refuse(socket, { status: 404 });
   });

@@ -287,3 +287,28 @@ test("everything can be done by keyboard, with the focus in sight", async () => 
   await bob.conversation("ann 1 unread").waitFor();
   expectNoComplaints();
 });
+
+test("a message nobody can show leaves the others on the page, also after a reload", async () => {
+  const ann = await enter("ann");
+  const mallory = new WebSocket(`${server.wsUrl}/ws?user=mallory`);
+  await once(mallory, "open");
+  const say = (data: unknown) =>
+    mallory.send(JSON.stringify({ type: "room_message", room: "lobby", data }));
+  mallory.send(JSON.stringify({ type: "join", room: "lobby" }));
+  const hostile = [1e300, -1e300, 8.7e15, 8.64e15, -8.64e15, 0.5, -1].map((at) => ({
+    text: `at ${at}`,
+    at,
+  }));
+  for (const data of [...hostile, { text: "\u202e\u0000\ud800" }, { text: "" }, {}, []]) say(data);
+  say("still here");
+  await ann.message("still here").waitFor();
+  await ann.message("at 1e+300").waitFor();
+  await ann.say("and so am I");
+  await ann.message("and so am I").waitFor();
+  await ann.page.reload();
+  await ann.connected();
+  await ann.message("still here").waitFor();
+  await ann.message("and so am I").waitFor();
+  mallory.terminate();
+  expectNoComplaints();
+});

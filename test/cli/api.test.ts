@@ -280,10 +280,10 @@ test("what was to be stored and cannot be is a 503; a fault of ours a 500 that s
   });
   const errors: unknown[] = [];
   manager.on("error", (error, { stage }) => errors.push([String(error), stage]));
-  const http = createServer(makeHttpHandler(manager, new OperatorGuard(null))).listen(
-    0,
-    "127.0.0.1",
-  );
+  const rules = { apiKey: null, jwt: null, origins: undefined, trustProxy: [] };
+  const http = createServer(
+    makeHttpHandler(manager, { guard: new OperatorGuard(rules), isForUs: () => true }),
+  ).listen(0, "127.0.0.1");
   await once(http, "listening");
   dispose(() => http.close());
   const url = `http://127.0.0.1:${(http.address() as AddressInfo).port}`;

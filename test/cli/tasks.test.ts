@@ -67,7 +67,7 @@ describe("roomcast tasks", () => {
     const [state, first, second, ...rest] = stdout.split("\n");
     expect(state).toMatch(/^tasks: 1 waiting, 0 in work, 2 dead, the oldest since 2.*Z$/);
     expect(first).toMatch(
-      new RegExp(`^${ids[0]}  2\\S+Z  1 attempt  Error: no .\\[31mroute.to host$`),
+      new RegExp(`^${ids[0]}  2\\S+Z  1 attempt  Error: no \\\\u001b\\[31mroute\\\\u000ato host$`),
     );
     expect(second).toContain(ids[1]);
     expect(rest).toEqual([""]);

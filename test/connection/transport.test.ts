@@ -17,7 +17,7 @@ const OWNER = {
   closing: () => {},
   received: () => {},
   pinged: () => {},
-  alive: () => {},
+  ponged: () => {},
   ended: () => {},
   crashed: (error: unknown) => {
     throw error;

@@ -53,3 +53,16 @@ describe("a message rate", () => {
     expect(rate.judge(1002)).toBe("flood");
   });
 });
+
+test("a large message counts for several, and one that is larger than a burst for a whole one", () => {
+  const rate = new MessageRate(50, 100, 0);
+  expect(rate.judge(0, 1_048_576)).toBe("pass");
+  for (let i = 0; i < 36; i++) expect(rate.judge(0, 16_384)).toBe("pass");
+  expect(rate.judge(0, 1)).toBe("warn");
+  // Dropped ones are work too.
+  expect(rate.judge(0, 1_048_576)).toBe("flood");
+  const slow = new MessageRate(1, 2, 0);
+  expect(slow.judge(0, 1_048_576)).toBe("pass");
+  expect(slow.judge(0, 1)).toBe("warn");
+  expect(slow.judge(2000, 1_048_576)).toBe("pass");
+});

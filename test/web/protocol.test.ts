@@ -52,3 +52,11 @@ test("the history is what readers were sent, other entries aside", () => {
     next: "1-0",
   });
 });
+
+test.each([1e300, -1e300, 8.64e15 + 1, -8.64e15 - 1])(
+  "a message of the time %d, which no date can show, is one without a time",
+  (at) => {
+    const message = read({ type: "dm", from: "ann", data: { text: "hello", at } });
+    expect(message).toEqual({ type: "dm", said: { from: "ann", text: "hello" } });
+  },
+);

@@ -9,6 +9,8 @@ export type LogName = "broadcast" | `room:${string}`;
 export interface HistoryPolicy {
   /** Messages; older ones are dropped. */
   readonly maxLength: number;
+  /** What its messages may take, in bytes, with what each takes besides its payload; older ones are dropped. Default: no bound. */
+  readonly maxBytes?: number;
   /** How long after the last message the log is forgotten, in milliseconds. */
   readonly ttlMs: number;
   /** How many replicas must have a message before it counts as stored. Default 0. */

@@ -1,4 +1,5 @@
 import { isUtf8 } from "node:buffer";
+import { checkClose } from "../../protocol/close-codes.ts";
 import { EncodedMessage } from "../../protocol/encoded-message.ts";
 import { parsePosition } from "../../protocol/position.ts";
 import type { Exclusion, Packet } from "../contract/broker.ts";
@@ -61,6 +62,10 @@ export function encodePacket(origin: Origin, packet: Packet): Buffer {
 /** What arrived on a channel; null for garbage. Never throws. */
 export function decodePacket(bytes: Buffer): Envelope | null {
   if (bytes.subarray(0, LINK_MARK.length).equals(LINK_MARK)) return decodeLinked(bytes);
+  return decodeUnlinked(bytes);
+}
+
+function decodeUnlinked(bytes: Buffer): Envelope | null {
   if (!bytes.subarray(0, MARK.length).equals(MARK)) {
     if (!isUtf8(bytes)) return null;
     const message = new EncodedMessage({ data: bytes, binary: false });
@@ -80,7 +85,8 @@ function decodeLinked(bytes: Buffer): Envelope | null {
   const [id, prev] = bytes.toString("latin1", LINK_MARK.length, end).split(" ");
   if (id === undefined || prev === undefined) return null;
   if (parsePosition(id) === null || parsePosition(prev) === null) return null;
-  const envelope = decodePacket(bytes.subarray(end + 1));
+  // Not linked again: a link in a link is nobody's.
+  const envelope = decodeUnlinked(bytes.subarray(end + 1));
   if (envelope?.packet.type !== "message" || envelope.origin === null) return null;
   return { origin: envelope.origin, packet: { ...envelope.packet, link: { id, prev } } };
 }
@@ -150,8 +156,7 @@ function isRest(type: unknown, rest: readonly unknown[]): boolean {
       );
     case "disconnect":
       return (
-        typeof rest[0] === "number" &&
-        typeof rest[1] === "string" &&
+        isClose(rest[0], rest[1]) &&
         (rest.length === 2 || (rest.length === 3 && typeof last === "string"))
       );
     case "join":
@@ -163,6 +168,17 @@ function isRest(type: unknown, rest: readonly unknown[]): boolean {
       );
     default:
       return false;
+  }
+}
+
+/** Whether a connection may be closed with these. */
+function isClose(code: unknown, reason: unknown): boolean {
+  if (typeof code !== "number" || typeof reason !== "string") return false;
+  try {
+    checkClose(code, reason);
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -1,3 +1,5 @@
+import { EncodedMessage } from "../../protocol/encoded-message.ts";
+import { BackplaneUnavailableError } from "../../protocol/errors.ts";
 import { quote } from "../../protocol/names.ts";
 import { parsePosition } from "../../protocol/position.ts";
 import { randomText } from "../../protocol/random.ts";
@@ -15,10 +17,10 @@ import {
 } from "../contract/history-store.ts";
 import { Expiring } from "./expiring.ts";
 import type { MemoryBroker } from "./memory-broker.ts";
-import { type LogEntry, RoomLog } from "./room-log.ts";
+import { ENTRY_BYTES, type LogEntry, RoomLog } from "./room-log.ts";
 
-/** All logs together take at most this many bytes of payload; the one that is quiet longest goes first. */
-const MAX_BYTES = 256 * 1024 * 1024;
+/** What a log takes of memory besides its entries, in bytes. */
+const LOG_BYTES = 1024;
 
 /** How many times longer than its log the end of a log is kept. */
 const END_OUTLIVES = 2;
@@ -36,21 +38,47 @@ export class MemoryLogs {
   readonly #logs: Map<LogName, Kept> = new Map();
   /** The ends of logs that were forgotten: a room that fell quiet goes on where it was. */
   readonly #ends: Expiring = new Expiring();
-  /** `<log> <idempotency key>` → position */
+  /** log and idempotency key, `joined` → position */
   readonly #keys: Expiring = new Expiring();
+  readonly #maxBytes: number;
   #bytes = 0;
 
+  /** `maxBytes`: what all logs together may take of memory. */
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
+
+  /**
+   * Where all logs together are full, a log makes room among its own oldest entries: nobody's messages take those of
+   * others away.
+   *
+   * @throws BackplaneUnavailableError if it has not enough of them: nothing was stored.
+   */
   append(name: LogName, { message, except }: MessagePacket, policy: HistoryPolicy): Link {
     const now = Date.now();
-    const log = this.find(name) ?? new RoomLog(this.end(name));
-    const before = log.bytes;
-    const nonce = randomText(6);
+    this.#expire(now);
+    const known = this.find(name);
+    const log = known ?? new RoomLog<Stored>(this.end(name));
     const bytes = message.data.length;
-    const { id, prev } = log.append({ message, except }, bytes, policy.maxLength, now, nonce);
-    this.#bytes += log.bytes - before;
+    const others = this.#bytes - (known === undefined ? 0 : LOG_BYTES + log.bytes) + LOG_BYTES;
+    const left = this.#maxBytes - others;
+    if (left < bytes + ENTRY_BYTES) {
+      throw new BackplaneUnavailableError("The memory for history is full.", "not-stored");
+    }
+    const bounds = {
+      maxLength: policy.maxLength,
+      maxBytes: Math.min(policy.maxBytes ?? left, left),
+    };
+    const { id, prev } = log.append(
+      { message: alone(message), except },
+      bytes,
+      bounds,
+      now,
+      randomText(6),
+    );
+    this.#bytes = others + log.bytes;
     this.#logs.delete(name);
     this.#logs.set(name, { log, ttlMs: policy.ttlMs });
-    this.#evict(now);
     return { id, prev };
   }
 
@@ -69,26 +97,38 @@ export class MemoryLogs {
 
   /** The position of the message that had an idempotency key first. */
   positionOf(name: LogName, key: string): string | undefined {
-    return this.#keys.get(`${name} ${key}`);
+    return this.#keys.get(joined(name, key));
   }
 
   remember(name: LogName, key: string, position: string): void {
-    this.#keys.set(`${name} ${key}`, position, IDEMPOTENCY_MS);
+    this.#keys.set(joined(name, key), position, IDEMPOTENCY_MS);
   }
 
   /** Looks only at the logs that are quiet longest: what is behind them is fresher. */
-  #evict(now: number): void {
+  #expire(now: number): void {
     for (const [name, kept] of this.#logs) {
-      if (this.#bytes <= MAX_BYTES && kept.log.writtenAt + kept.ttlMs > now) return;
+      if (kept.log.writtenAt + kept.ttlMs > now) return;
       this.#drop(name, kept);
     }
   }
 
   #drop(name: LogName, { log, ttlMs }: Kept): void {
     this.#logs.delete(name);
-    this.#bytes -= log.bytes;
+    this.#bytes -= log.bytes + LOG_BYTES;
     this.#ends.set(name, log.end, ttlMs * END_OUTLIVES);
   }
+}
+
+/** The payload by itself: neither what was made of it to send it, nor the block of memory it was cut from. */
+function alone({ data, binary }: EncodedMessage): EncodedMessage {
+  const own = Buffer.allocUnsafeSlow(data.length);
+  own.set(data);
+  return new EncodedMessage({ data: own, binary });
+}
+
+/** One text for both, from which both can be told: either may have spaces. */
+function joined(name: LogName, key: string): string {
+  return `${name.length} ${name} ${key}`;
 }
 
 /** Has no replicas: `minReplicas` asks for nothing here. */
@@ -101,16 +141,14 @@ export class MemoryHistory implements HistoryStore {
     this.#broker = broker;
   }
 
-  append(
+  async append(
     log: LogName,
     packet: MessagePacket,
     policy: HistoryPolicy,
     idempotencyKey: string | null = null,
   ): Promise<Appended> {
     const first = idempotencyKey === null ? undefined : this.#logs.positionOf(log, idempotencyKey);
-    if (first !== undefined) {
-      return Promise.resolve({ scope: "cluster", localRecipients: 0, id: first });
-    }
+    if (first !== undefined) return { scope: "cluster", localRecipients: 0, id: first };
     const link = this.#logs.append(log, packet, policy);
     if (idempotencyKey !== null) this.#logs.remember(log, idempotencyKey, link.id);
     const { type, message, except } = packet;
@@ -120,7 +158,7 @@ export class MemoryHistory implements HistoryStore {
       except,
       link,
     });
-    return Promise.resolve({ scope, localRecipients, id: link.id });
+    return { scope, localRecipients, id: link.id };
   }
 
   async read(log: LogName, since: string, limit: number): Promise<HistoryPage> {
@@ -151,5 +189,6 @@ export class MemoryHistory implements HistoryStore {
 }
 
 function toEntry({ id, prev, item }: LogEntry<Stored>): HistoryEntry {
-  return { id, prev, ...item };
+  // Another one for each reader: what is made of it to send it is not kept with the log.
+  return { id, prev, except: item.except, message: new EncodedMessage(item.message) };
 }

@@ -16,6 +16,17 @@ export interface LogEntry<T> {
   readonly bytes: number;
 }
 
+/** What an entry takes of memory besides its payload, in bytes; a test measures it. */
+export const ENTRY_BYTES = 900;
+
+/** How much a log keeps. */
+export interface LogBounds {
+  /** Entries. */
+  readonly maxLength: number;
+  /** Bytes, with what entries take besides their payload. The newest entry is kept whatever its size. */
+  readonly maxBytes: number;
+}
+
 /**
  * The log of one durable room: bounded, each entry linked to the one before it. Pure: time and
  * randomness are arguments.
@@ -28,7 +39,7 @@ export class RoomLog<T> {
   #lastId: string;
   /** When the last entry was written, in milliseconds since the epoch. */
   writtenAt = 0;
-  /** The size of all payloads in bytes. */
+  /** What all entries take of memory, in bytes. */
   bytes = 0;
 
   /** `end`: the position of the newest entry of the log that this one goes on. */
@@ -47,7 +58,7 @@ export class RoomLog<T> {
   }
 
   /** `bytes`: the size of the item's payload. */
-  append(item: T, bytes: number, maxLength: number, now: number, nonce: string): LogEntry<T> {
+  append(item: T, bytes: number, bounds: LogBounds, now: number, nonce: string): LogEntry<T> {
     // A clock that went back must not make a position smaller than the one before it.
     const ms = Math.max(now, this.#last.ms);
     const sequence = ms === this.#last.ms ? this.#last.sequence + 1 : 0;
@@ -57,9 +68,15 @@ export class RoomLog<T> {
     this.#last = position;
     this.#lastId = entry.id;
     this.writtenAt = now;
-    this.bytes += bytes;
-    while (this.length > maxLength) this.#trimOne();
+    this.bytes += bytes + ENTRY_BYTES;
+    while (this.length > bounds.maxLength) this.#trimOne();
+    this.trimTo(bounds.maxBytes);
     return entry;
+  }
+
+  /** Forgets the oldest entries until the others take at most so many bytes; the newest stays. */
+  trimTo(maxBytes: number): void {
+    while (this.bytes > maxBytes && this.length > 1) this.#trimOne();
   }
 
   /** At most `limit` entries after `since`, oldest first, and no more once they have `maxBytes`. */
@@ -96,7 +113,7 @@ export class RoomLog<T> {
 
   #trimOne(): void {
     const trimmed = this.#entries[this.#first++];
-    this.bytes -= trimmed?.bytes ?? 0;
+    if (trimmed !== undefined) this.bytes -= trimmed.bytes + ENTRY_BYTES;
     if (this.#first * 2 > this.#entries.length) {
       this.#entries = this.#entries.slice(this.#first);
       this.#first = 0;

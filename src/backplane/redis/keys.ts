@@ -1,3 +1,5 @@
+import { ConfigurationError } from "../../protocol/errors.ts";
+import { quote } from "../../protocol/names.ts";
 import type { Channel } from "../contract/broker.ts";
 import type { LogName } from "../contract/history-store.ts";
 import { keySlot } from "./key-slot.ts";
@@ -5,6 +7,27 @@ import { BucketKeys } from "./presence/bucket-keys.ts";
 
 /** How many buckets there are in a Cluster. Never changes: what is stored lies in them. */
 export const CLUSTER_BUCKETS = 256;
+
+/**
+ * What names of keys and channels begin with, behind the prefix. A prefix with one of these in it, such as `ws:room:`,
+ * would lie within the names of another cluster, `ws:`, whose rooms could then be named like anything of this one.
+ */
+const KINDS: ReadonlySet<string> = new Set([
+  ...["broadcast", "room", "user", "instance", "connection", "receipt", "changes"],
+  ...["log", "log-end", "log-bytes", "idempotency", "tasks", "tasks-once", "tasks-errors"],
+  ...["tasks-dead", "tasks-dead-index", "workers", "instances", "cluster", "owners", "buckets"],
+  ...["rooms", "holders", "present", "places", "claims", "reservations", "reserving"],
+  ...["members", "as-user"],
+]);
+
+/** @throws ConfigurationError for a prefix that lies within the names of another. */
+export function checkPrefix(prefix: string): string {
+  const kind = prefix.split(":").find((part) => KINDS.has(part));
+  if (kind === undefined) return prefix;
+  throw new ConfigurationError(
+    `The prefix is ${quote(prefix)}, but no part of it may be ${quote(kind)}: names of others begin so.`,
+  );
+}
 
 /** Whatever has keys and channels of its own. */
 type Entity = Channel | `connection:${string}` | `receipt:${string}` | `tasks:${string}`;
@@ -73,9 +96,15 @@ export class Keys {
     return `${this.prefixOf(log)}log-end:${log}`;
   }
 
+  /** What that log takes of memory, in bytes. */
+  logBytes(log: LogName): string {
+    return `${this.prefixOf(log)}log-bytes:${log}`;
+  }
+
   /** The position of the message of a log that had an idempotency key first. */
   idempotency(log: LogName, key: string): string {
-    return `${this.prefixOf(log)}idempotency:${log} ${key}`;
+    // Both may have spaces: the length tells where one ends.
+    return `${this.prefixOf(log)}idempotency:${log.length} ${log} ${key}`;
   }
 
   /** What is known of one message of a client; the name is a digest. */

@@ -4,7 +4,7 @@ import { isName } from "../../protocol/names.ts";
 import type { Attachment, Backplane, Instance } from "../contract/backplane.ts";
 import type { Receiver } from "../core/echo-broker.ts";
 import { RedisLink } from "./channels.ts";
-import { CLUSTER_BUCKETS, Keys } from "./keys.ts";
+import { CLUSTER_BUCKETS, checkPrefix, Keys } from "./keys.ts";
 import { clientFactory, type RedisLocation } from "./net/client-factory.ts";
 import type { Client } from "./net/connection.ts";
 import { checkBuckets, checkServer, explain, type ServerCheck } from "./net/start-checks.ts";
@@ -36,6 +36,7 @@ const LEASE_MS = { min: 1000, max: 3_600_000 };
 export function redisBackplane(options: RedisBackplaneOptions = {}): Backplane {
   const { prefix = "ws:", leaseMs = 15_000 } = options;
   checkOptions(options, prefix, leaseMs);
+  checkPrefix(prefix);
   return {
     attach: (instance: Instance): Attachment =>
       new RedisAttachment(instance, options, prefix, leaseMs),

@@ -19,13 +19,21 @@ import { decodePacket, LINK_MARK } from "../core/wire.ts";
 import type { Keys } from "./keys.ts";
 import { defineScript, isReply, type Scripts } from "./net/run.ts";
 
+/** What an entry takes in Redis besides its packet, in bytes: its fields, and its part of the stream. */
+const ENTRY_BYTES = 128;
+/** How many entries a log may have over its length before it is trimmed. */
+const SPARE = 100;
+
 /** What the scripts below begin with: where a log ends. The newest entry tells where the key is lost. */
 const END = `
 local function endOfLog()
   local position = redis.call('GET', KEYS[2])
   if position then return position end
   local newest = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
-  return newest and (newest[1] .. '~' .. (newest[2][4] or '')) or '0'
+  if not newest then return '0' end
+  -- One that somebody else wrote has no nonce, or none that is one.
+  local nonce = newest[2][4] or ''
+  return newest[1] .. '~' .. (#nonce <= 32 and string.match(nonce, '^[%w_-]+$') or 'x')
 end
 `;
 
@@ -37,19 +45,41 @@ end
  * the same id. If the channel may not be published to, the entry is stored all the same.
  */
 const APPEND = defineScript(`${END}
--- KEYS: log, log end, and the idempotency key if there is one
+-- KEYS: log, log end, log's bytes, and the idempotency key if there is one
 -- ARGV: packet, nonce, max length, log's ttl (ms), end's ttl (ms), channel,
---       command that publishes, link mark, idempotency window (ms)
-if KEYS[3] then
-  local first = redis.call('GET', KEYS[3])
+--       command that publishes, link mark, idempotency window (ms), max bytes
+if KEYS[4] then
+  local first = redis.call('GET', KEYS[4])
   if first then return {first, 0} end
 end
 local prev = endOfLog()
-local id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[3], '*', 'prev', prev, 'nonce', ARGV[2], 'packet', ARGV[1])
+local id = redis.call('XADD', KEYS[1], '*', 'prev', prev, 'nonce', ARGV[2], 'packet', ARGV[1])
 local position = id .. '~' .. ARGV[2]
+local length, size = redis.call('XLEN', KEYS[1]), #ARGV[1] + ${ENTRY_BYTES}
+-- One that somebody deleted, or an older version began, is counted from what it is now.
+if length == 1 then redis.call('DEL', KEYS[3])
+elseif redis.call('EXISTS', KEYS[3]) == 0 then
+  local counted = redis.pcall('MEMORY', 'USAGE', KEYS[1], 'SAMPLES', 0)
+  size = type(counted) == 'number' and counted or size * length
+end
+local bytes, most, room = redis.call('INCRBY', KEYS[3], size), tonumber(ARGV[3]), tonumber(ARGV[10])
+if bytes > room or length > most + ${SPARE} then
+  -- A bit more than needed, so that not every append trims; few at a time, since they may be large.
+  if bytes > room then room = room - math.floor(room / 16) end
+  while length > 1 and (bytes > room or length > most) do
+    local freed = 0
+    for _, entry in ipairs(redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', math.min(length - 1, 8))) do
+      if bytes - freed <= room and length <= most then break end
+      freed = freed + #(entry[2][6] or '') + ${ENTRY_BYTES}
+      length = length - redis.call('XDEL', KEYS[1], entry[1])
+    end
+    bytes = redis.call('DECRBY', KEYS[3], freed)
+  end
+end
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
+redis.call('PEXPIRE', KEYS[3], ARGV[4])
 redis.call('SET', KEYS[2], position, 'PX', ARGV[5])
-if KEYS[3] then redis.call('SET', KEYS[3], position, 'PX', ARGV[9]) end
+if KEYS[4] then redis.call('SET', KEYS[4], position, 'PX', ARGV[9]) end
 redis.pcall(ARGV[7], ARGV[6], ARGV[8] .. position .. ' ' .. prev .. '\\n' .. ARGV[1])
 return {position, 1}
 `);
@@ -126,18 +156,18 @@ export class RedisHistory implements HistoryStore {
     policy: HistoryPolicy,
     idempotencyKey: string | null = null,
   ): Promise<Appended> {
-    const keys = this.#keysOf(log);
+    const keys = [...this.#keysOf(log), this.#keys.logBytes(log)];
     if (idempotencyKey !== null) keys.push(this.#keys.idempotency(log, idempotencyKey));
     const { publishCommand } = this.#keys;
     const nonce = randomBytes(6).toString("base64url");
-    const { maxLength, ttlMs, minReplicas = 0 } = policy;
+    const { maxLength, maxBytes = Number.MAX_SAFE_INTEGER, ttlMs, minReplicas = 0 } = policy;
     const limits = [maxLength, ttlMs, ttlMs * END_OUTLIVES].map(String);
     const { outcome, publication } = await this.#broker.publishStored(
       log,
       packet,
       async (channel, bytes) => {
         const published = [channel, publishCommand, LINK_MARK, String(IDEMPOTENCY_MS)];
-        const args = [bytes, nonce, ...limits, ...published];
+        const args = [bytes, nonce, ...limits, ...published, String(maxBytes)];
         const reply = await this.#scripts
           .runReplicated(APPEND, keys, args, minReplicas)
           .catch(refused);

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { RoomLog } from "../../../src/backplane/memory/room-log.ts";
+import { ENTRY_BYTES, RoomLog } from "../../../src/backplane/memory/room-log.ts";
 import { formatPosition, parsePosition } from "../../../src/protocol/position.ts";
 
 test("a log keeps the newest messages, each linked to the one before, and pages after any position", () => {
@@ -11,17 +11,19 @@ test("a log keeps the newest messages, each linked to the one before, and pages 
       fc.integer({ min: 1, max: 20 }),
       (writes, max) => {
         const log = new RoomLog<string>();
+        const bounds = { maxLength: max, maxBytes: Number.POSITIVE_INFINITY };
         const all: { id: string; prev: string }[] = [];
         // The clock may stand still or go back.
         for (const [i, { now, size }] of writes.entries()) {
-          all.push(log.append("message", size, max, now, `n${i}`));
+          all.push(log.append("message", size, bounds, now, `n${i}`));
         }
         for (const [i, { prev }] of all.entries()) expect(prev).toBe(all[i - 1]?.id ?? "0");
         const kept = all.slice(-max);
         const beginning = { ms: 0, sequence: -1, nonce: "" };
         expect(log.after(beginning, 1000).map(({ id }) => id)).toEqual(kept.map(({ id }) => id));
         expect(log.length).toBe(kept.length);
-        expect(log.bytes).toBe(writes.slice(-max).reduce((sum, { size }) => sum + size, 0));
+        const payload = writes.slice(-max).reduce((sum, { size }) => sum + size, 0);
+        expect(log.bytes).toBe(payload + kept.length * ENTRY_BYTES);
         for (const [i, { id }] of kept.entries()) {
           const position = parsePosition(id);
           if (position === null) throw new Error(`${id} is no position`);

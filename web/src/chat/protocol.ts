@@ -49,6 +49,11 @@ function text(value: unknown): string {
   return typeof value === "string" ? value : "";
 }
 
+/** Whether there is such a time: a `Date` reaches 100,000,000 days both ways, and formats nothing beyond. */
+function isTime(at: number): boolean {
+  return Math.abs(at) <= 8.64e15;
+}
+
 /** Reads `data` of whatever shape: our own, a plain text, or any JSON, shown as it is. */
 function readSaid(fields: Fields): Said {
   const { data } = fields;
@@ -59,7 +64,7 @@ function readSaid(fields: Fields): Said {
   }
   said.text = data.text;
   if (typeof data.id === "string") said.id = data.id;
-  if (typeof data.at === "number" && Number.isFinite(data.at)) said.at = data.at;
+  if (typeof data.at === "number" && isTime(data.at)) said.at = data.at;
   return said;
 }
 

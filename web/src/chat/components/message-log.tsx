@@ -3,6 +3,7 @@ import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { type Line, presenceSentence, timeLabel, toLines } from "../lines.ts";
 import type { Conversation, MessageEntry } from "../state.ts";
 import { Avatar } from "./avatar.tsx";
+import { Boundary } from "./boundary.tsx";
 import { Icon, Mark } from "./icon.tsx";
 
 interface MessageLogProps {
@@ -68,7 +69,9 @@ export function MessageLog({ conversation, title, user }: MessageLogProps): JSX.
         {lines.length === 0 && <EmptyLog conversation={conversation} title={title} />}
         <div class="log-lines">
           {lines.map((line) => (
-            <LogLine key={line.key} line={line} user={user} />
+            <Boundary key={line.key} instead={<Unshowable />}>
+              <LogLine line={line} user={user} />
+            </Boundary>
           ))}
         </div>
       </div>
@@ -107,7 +110,9 @@ function LogLine({ line, user }: { line: Line; user: string }) {
           </header>
           <div class="group-messages">
             {line.messages.map((message) => (
-              <Message key={message.key} message={message} />
+              <Boundary key={message.key} instead={<Unshowable />}>
+                <Message message={message} />
+              </Boundary>
             ))}
           </div>
         </article>
@@ -129,6 +134,11 @@ function Message({ message }: { message: MessageEntry }) {
       )}
     </p>
   );
+}
+
+/** Nothing a peer sends is a reason to show the others' messages no more. */
+function Unshowable() {
+  return <p class="notice">A message that cannot be shown.</p>;
 }
 
 function Time({ at }: { at: number }) {

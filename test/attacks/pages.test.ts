@@ -1,0 +1,4 @@
+import { pages } from "./families/pages.ts";
+import { attack } from "./family.ts";
+
+attack(pages);
