@@ -1,9 +1,11 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { WebSocket } from "ws";
+import { WebSocketServer } from "ws";
 import { useDisposals } from "../support/disposals.ts";
 import { freePort } from "../support/free-port.ts";
 import { end, ProcessOutput } from "../support/process-output.ts";
@@ -139,4 +141,20 @@ test("what is wrong is said in a sentence", async () => {
     ]);
   }
   expect((await runToEnd("tail", "--help"))[1]).toContain("--room");
+});
+
+test("tail prints what a terminal would obey as text, from messages and from reasons", async () => {
+  const server = new WebSocketServer({ port: 0, host: "127.0.0.1" });
+  onDispose(() => server.close());
+  await once(server, "listening");
+  server.on("connection", (socket) => {
+    socket.send("\u001b[2Jone\nline\u009b1m \u202eé");
+    socket.close(4500, "\u001b]0;title\u0007");
+  });
+  const { port } = server.address() as AddressInfo;
+  const { child, output } = roomcast("tail", `ws://127.0.0.1:${port}`);
+  await once(child, "close");
+  expect(output.text).toContain("\\u001b[2Jone\\u000aline\\u009b1m \\u202eé\n");
+  const obeyed = ["\u001b", "\u0007", "\u009b", "\u202e"];
+  expect(obeyed.filter((one) => output.text.includes(one))).toEqual([]);
 });
