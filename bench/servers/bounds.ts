@@ -44,7 +44,7 @@ async function fillLogs(size: number): Promise<number> {
     raise: () => {},
     report: () => {},
   };
-  const { history } = memoryBackplane().attach(instance);
+  const { history } = memoryBackplane({ maxHistoryBytes: bound }).attach(instance);
   const policy = { maxLength: 10_000_000, ttlMs: 3_600_000 };
   const count = Math.ceil((3 * bound) / (size + 250));
   for (let i = 0; i < count; i++) await history.append("room:a", packet(size, i), policy);
@@ -84,8 +84,8 @@ function fillHeld(size: number): number {
   for (let i = 0; i < 64; i++) {
     const held = new Held(MIB);
     while (!held.isIncomplete) {
-      const { packet: one, id, prev } = sent(size, i);
-      held.add({ ...one, link: { id, prev } });
+      const link = { id: `1700000000000-${i}~AAAAAAAA`, prev: "0" };
+      held.add({ ...packet(size, i), link });
     }
     kept.push(held);
   }

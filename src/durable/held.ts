@@ -1,7 +1,7 @@
 import type { MessagePacket } from "../backplane/contract/broker.ts";
 
 /** What keeping a packet takes besides its payload, in bytes. */
-const PACKET_BYTES = 512;
+const PACKET_BYTES = 1024;
 
 /** What waits while a log is read, bounded in bytes. */
 export class Held {

@@ -16,7 +16,7 @@ export class Ring {
   readonly #maxEntries: number;
   readonly #maxPayload: number;
   #entries: HistoryEntry[] = [];
-  /** Entries before this index were dropped; they are cut off when they are half of the array. */
+  /** Entries before this index were dropped; they are cut off when they are an eighth of the array. */
   #first = 0;
   /** Position → its index in `#entries`, counted from the first entry there ever was. */
   #places: Map<string, number> = new Map();
@@ -92,7 +92,8 @@ export class Ring {
     if (oldest === undefined) return;
     this.#payload -= oldest.message.data.length;
     this.#places.delete(oldest.id);
-    if (this.#first * 2 <= this.#entries.length) return;
+    // Until then they take memory still, which nobody counts.
+    if (this.#first * 8 <= this.#entries.length) return;
     this.#entries = this.#entries.slice(this.#first);
     this.#dropped += this.#first;
     this.#first = 0;

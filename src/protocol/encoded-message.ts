@@ -14,14 +14,17 @@ export class EncodedMessage implements Payload {
   #envelope: { room: EnvelopeRoom; id: string | null; frame: Frame } | undefined;
   #skip: Frame | undefined;
 
-  constructor(payload: Payload) {
+  constructor(payload: Payload, plain?: Frame) {
     this.data = payload.data;
     this.binary = payload.binary;
+    this.#plain = plain;
   }
 
   /** @throws TypeError if the message has no form on the wire; see `encodePayload`. */
   static from(message: Message): EncodedMessage {
-    return new EncodedMessage(encodePayload(message));
+    // The payload lies once in memory, in the frame that most connections are sent.
+    const frame = new Frame(encodePayload(message));
+    return new EncodedMessage({ data: frame.payload, binary: frame.binary }, frame);
   }
 
   /** The frame for a connection without a subprotocol of ours. */

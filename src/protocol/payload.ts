@@ -11,19 +11,20 @@ export interface Payload {
 }
 
 /**
- * Turns a message into the bytes clients get. The bytes are a copy: the caller may go on using its
- * buffer.
+ * What a message is on the wire: text for a text frame, or bytes for a binary one. The bytes are the caller's: who
+ * keeps them makes a copy.
  *
  * @throws TypeError if the message has no form on the wire (undefined, a function, a symbol, a BigInt,
  * a cycle, a `toJSON` that throws).
  */
-export function encodePayload(message: Message): Payload {
-  if (typeof message === "string") return { data: Buffer.from(message), binary: false };
-  if (message instanceof Uint8Array) return { data: Buffer.from(message), binary: true };
-  if (message instanceof ArrayBuffer) {
-    return { data: Buffer.from(new Uint8Array(message)), binary: true };
+export function encodePayload(message: Message): string | Payload {
+  if (typeof message === "string") return message;
+  if (message instanceof Uint8Array) {
+    const { buffer, byteOffset, byteLength } = message;
+    return { data: Buffer.from(buffer, byteOffset, byteLength), binary: true };
   }
-  return { data: Buffer.from(encodeJson(message)), binary: false };
+  if (message instanceof ArrayBuffer) return { data: Buffer.from(message), binary: true };
+  return encodeJson(message);
 }
 
 function encodeJson(message: unknown): string {

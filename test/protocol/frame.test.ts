@@ -37,7 +37,7 @@ describe("a message is what its value says", () => {
     [Number.NaN, "null"],
     [new Date(0), '"1970-01-01T00:00:00.000Z"'],
   ])("%j is sent as text %s", (message, text) => {
-    const { data, binary } = encodePayload(message);
+    const { data, binary } = EncodedMessage.from(message);
     expect(data.toString()).toBe(text);
     expect(binary).toBe(false);
   });

@@ -17,7 +17,7 @@ import {
 } from "../contract/history-store.ts";
 import { Expiring } from "./expiring.ts";
 import type { MemoryBroker } from "./memory-broker.ts";
-import { ENTRY_BYTES, type LogEntry, RoomLog } from "./room-log.ts";
+import { type LogEntry, memoryOf, RoomLog } from "./room-log.ts";
 
 /** What a log takes of memory besides its entries, in bytes. */
 const LOG_BYTES = 1024;
@@ -62,7 +62,7 @@ export class MemoryLogs {
     const bytes = message.data.length;
     const others = this.#bytes - (known === undefined ? 0 : LOG_BYTES + log.bytes) + LOG_BYTES;
     const left = this.#maxBytes - others;
-    if (left < bytes + ENTRY_BYTES) {
+    if (left < memoryOf(bytes)) {
       throw new BackplaneUnavailableError("The memory for history is full.", "not-stored");
     }
     const bounds = {

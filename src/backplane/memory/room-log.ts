@@ -17,7 +17,12 @@ export interface LogEntry<T> {
 }
 
 /** What an entry takes of memory besides its payload, in bytes; a test measures it. */
-export const ENTRY_BYTES = 900;
+const ENTRY_BYTES = 900;
+
+/** What an entry takes of memory, in bytes: of blocks that were given back the system has a part still. */
+export function memoryOf(payloadBytes: number): number {
+  return ENTRY_BYTES + payloadBytes + (payloadBytes >>> 1);
+}
 
 /** How much a log keeps. */
 export interface LogBounds {
@@ -33,7 +38,7 @@ export interface LogBounds {
  */
 export class RoomLog<T> {
   #entries: LogEntry<T>[] = [];
-  /** Entries before this index were trimmed; they are cut off when they are half of the array. */
+  /** Entries before this index were trimmed; they are cut off when they are an eighth of the array. */
   #first = 0;
   #last: Position;
   #lastId: string;
@@ -68,7 +73,7 @@ export class RoomLog<T> {
     this.#last = position;
     this.#lastId = entry.id;
     this.writtenAt = now;
-    this.bytes += bytes + ENTRY_BYTES;
+    this.bytes += memoryOf(bytes);
     while (this.length > bounds.maxLength) this.#trimOne();
     this.trimTo(bounds.maxBytes);
     return entry;
@@ -113,8 +118,9 @@ export class RoomLog<T> {
 
   #trimOne(): void {
     const trimmed = this.#entries[this.#first++];
-    if (trimmed !== undefined) this.bytes -= trimmed.bytes + ENTRY_BYTES;
-    if (this.#first * 2 > this.#entries.length) {
+    if (trimmed !== undefined) this.bytes -= memoryOf(trimmed.bytes);
+    // Until then they take memory still, which nobody counts.
+    if (this.#first * 8 > this.#entries.length) {
       this.#entries = this.#entries.slice(this.#first);
       this.#first = 0;
     }

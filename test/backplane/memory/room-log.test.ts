@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { ENTRY_BYTES, RoomLog } from "../../../src/backplane/memory/room-log.ts";
+import { memoryOf, RoomLog } from "../../../src/backplane/memory/room-log.ts";
 import { formatPosition, parsePosition } from "../../../src/protocol/position.ts";
 
 test("a log keeps the newest messages, each linked to the one before, and pages after any position", () => {
@@ -22,8 +22,8 @@ test("a log keeps the newest messages, each linked to the one before, and pages 
         const beginning = { ms: 0, sequence: -1, nonce: "" };
         expect(log.after(beginning, 1000).map(({ id }) => id)).toEqual(kept.map(({ id }) => id));
         expect(log.length).toBe(kept.length);
-        const payload = writes.slice(-max).reduce((sum, { size }) => sum + size, 0);
-        expect(log.bytes).toBe(payload + kept.length * ENTRY_BYTES);
+        const memory = writes.slice(-max).reduce((sum, { size }) => sum + memoryOf(size), 0);
+        expect(log.bytes).toBe(memory);
         for (const [i, { id }] of kept.entries()) {
           const position = parsePosition(id);
           if (position === null) throw new Error(`${id} is no position`);

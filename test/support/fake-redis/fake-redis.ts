@@ -175,7 +175,7 @@ export class FakeRedis {
 }
 
 const OOM = new Failure("OOM command not allowed when used memory > 'maxmemory'.");
-const WRITES = new Set([...NEEDS_MEMORY, "DEL", "HDEL", "SREM", "ZREM", "PEXPIRE"]);
+const WRITES = new Set([...NEEDS_MEMORY, "DEL", "HDEL", "SREM", "ZREM", "XDEL", "PEXPIRE"]);
 
 /** As much of a client of `@redis/client` as we use. */
 class FakeClient extends EventEmitter {

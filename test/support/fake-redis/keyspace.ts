@@ -37,7 +37,7 @@ class WrongType extends Error {}
 
 /** What Redis refuses when it is full. */
 export const NEEDS_MEMORY: ReadonlySet<string> = new Set(
-  "SET HSET HSETNX HINCRBY SADD ZADD XADD".split(" "),
+  "SET INCRBY DECRBY HSET HSETNX HINCRBY SADD ZADD XADD".split(" "),
 );
 
 /** What Redis keeps, and the commands on it that we use, for a clock of the test's own. */
@@ -109,6 +109,10 @@ export class Keyspace {
         return this.#read(key, "string")?.value ?? null;
       case "SET":
         return this.#set(key, a, args.slice(2));
+      case "INCRBY":
+        return this.#increase(key, Number(a));
+      case "DECRBY":
+        return this.#increase(key, -Number(a));
       case "HGET":
         return this.#read(key, "hash")?.value.get(a) ?? null;
       case "HMGET": {
@@ -179,6 +183,13 @@ export class Keyspace {
         return this.#zrange(name, key, args);
       case "XADD":
         return this.#xadd(key, rest);
+      case "XLEN":
+        return this.#read(key, "stream")?.value.length ?? 0;
+      case "XDEL":
+        return this.#xdel(key, rest);
+      case "MEMORY":
+        // About what Redis says of a stream; nobody compares it.
+        return JSON.stringify(this.#read(a, "stream")?.value ?? "").length;
       case "XRANGE":
       case "XREVRANGE":
         return this.#xrange(name, key, args);
@@ -246,6 +257,23 @@ export class Keyspace {
     // Redis trims whole nodes of 100; as much as that may stay.
     if (stream.value.length > most + 100) stream.value.splice(0, 100);
     return id;
+  }
+
+  #xdel(key: string, ids: readonly string[]): Reply {
+    const stream = this.#read(key, "stream");
+    if (stream === undefined) return 0;
+    const rest = stream.value.filter(({ id }) => !ids.includes(id));
+    const deleted = stream.value.length - rest.length;
+    stream.value.splice(0, stream.value.length, ...rest);
+    return deleted;
+  }
+
+  #increase(key: string, by: number): Reply {
+    const found = this.#read(key, "string");
+    const value = String(Number(found?.value ?? 0) + by);
+    if (found === undefined) this.#set(key, value, []);
+    else found.value = value;
+    return Number(value);
   }
 
   #xrange(name: string, key: string, args: readonly string[]): Reply {
