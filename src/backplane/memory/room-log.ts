@@ -21,7 +21,7 @@ const ENTRY_BYTES = 900;
 
 /** What an entry takes of memory, in bytes: of blocks that were given back the system has a part still. */
 export function memoryOf(payloadBytes: number): number {
-  return ENTRY_BYTES + payloadBytes + (payloadBytes >>> 1);
+  return ENTRY_BYTES + 2 * payloadBytes;
 }
 
 /** How much a log keeps. */
