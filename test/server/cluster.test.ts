@@ -280,17 +280,18 @@ describe.each(Object.entries(CLUSTERS))("a cluster on %s", (_name, makeBackplane
       offlineGraceMs: 2000,
       rooms: { "*": { announce: true } },
     });
-    const watcher = await there.connect("watcher");
-    await watcher.connection.join("room");
-    for (const user of ["alice", "bob"]) await (await here.connect(user)).connection.join("room");
-    const { presence } = there.manager;
-    await until(async () => (await presence.roomUserCount("room")) === 3);
     const log: string[] = [];
     for (const { manager } of [here, there]) {
       for (const event of ["online", "offline", "join", "leave"] as const) {
         manager.on(event, ({ user }) => log.push(`${event} ${user} on ${manager.instanceId}`));
       }
     }
+    const watcher = await there.connect("watcher");
+    await watcher.connection.join("room");
+    for (const user of ["alice", "bob"]) await (await here.connect(user)).connection.join("room");
+    const { presence } = there.manager;
+    await until(() => log.length === 6);
+    log.length = 0;
     await here.manager.stop();
     expect(await collect(presence.online())).toEqual(["alice", "bob", "watcher"]);
     expect(await collect(presence.roomUsers("room"))).toEqual(["alice", "bob", "watcher"]);
