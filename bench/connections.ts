@@ -7,10 +7,10 @@ const HELP = `Usage: npm run bench:connections -- [options]
 
 What connections cost that are only there: resident bytes of each, CPU of accepting one, and CPU of holding
 all of them with heartbeats. A server of Roomcast (authenticated, a user each, two rooms) beside one of bare ws
-(nothing of that), in turns. Server and clients are processes of their own, pinned to a core each.
+(nothing of that) and, for the heartbeats, one with the loop of pings that the README of ws shows, in turns. Server and clients are processes of their own, pinned to a core each.
 
   --rounds <n>       How often each is measured; medians are compared. Default 3
-  --seconds <n>      How long they are held. Default 25
+  --seconds <n>      How long they are held. Default 40
   --connections <n>  Default 9000
   --help             Show this
 `;
@@ -18,7 +18,7 @@ all of them with heartbeats. A server of Roomcast (authenticated, a user each, t
 const { values } = parseArgs({
   options: {
     rounds: { type: "string", default: "3" },
-    seconds: { type: "string", default: "25" },
+    seconds: { type: "string", default: "40" },
     connections: { type: "string", default: "9000" },
     help: { type: "boolean", default: false },
   },
@@ -35,10 +35,12 @@ interface Result {
   readonly heldPercent: number;
 }
 
-const SUBJECTS = ["idle-roomcast", "idle-ws"] as const;
+const SUBJECTS = ["idle-roomcast", "idle-ws", "beating-ws"] as const;
 const connections = Number(values.connections);
 /** Compiles what accepting needs and lets the heap grow, so that neither is counted. */
 const WARM_UP = 3000;
+/** So long V8 goes on to compact its heap after so much was made in it, once. */
+const SETTLING_MS = 25_000;
 
 async function measure(subject: string): Promise<Result> {
   const server = new Process(`./servers/${subject}.ts`, 0, ["--expose-gc"]);
@@ -50,6 +52,8 @@ async function measure(subject: string): Promise<Result> {
   const accepted = await server.ask<Usage>({});
   await wait(1000);
   const settled = await server.ask<Usage>("collect");
+  await wait(SETTLING_MS);
+  const holding = await server.ask<Usage>({});
   const heldFrom = performance.now();
   await wait(Number(values.seconds) * 1000);
   const held = await server.ask<Usage>({});
@@ -61,7 +65,7 @@ async function measure(subject: string): Promise<Result> {
     acceptMicroseconds: (accepted.cpuMicroseconds - before.cpuMicroseconds) / connections,
     // Those of the warm-up are held too.
     heldPercent:
-      ((held.cpuMicroseconds - settled.cpuMicroseconds) / 10 / heldMs) *
+      ((held.cpuMicroseconds - holding.cpuMicroseconds) / 10 / heldMs) *
       (connections / (connections + WARM_UP)),
   };
 }
@@ -89,5 +93,6 @@ const ratio = (figure: keyof Result): string =>
 console.log(
   `${connections} connections, medians: ${ratio("residentBytes")} times the resident bytes of bare ws, ` +
     `${ratio("acceptMicroseconds")} times its CPU to accept one, ` +
-    `${of("idle-roomcast", "heldPercent").toFixed(2)} % of a core to hold all with heartbeats`,
+    `${of("idle-roomcast", "heldPercent").toFixed(2)} % of a core to hold all with heartbeats ` +
+    `(bare ws: ${of("beating-ws", "heldPercent").toFixed(2)} %)`,
 );

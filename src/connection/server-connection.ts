@@ -41,13 +41,14 @@ export class ServerConnection extends Endpoint implements Connection<unknown>, S
   readonly addressGroup: string | null;
   /** Whether it was ever one of its instance's; one that came too late never is. */
   isRegistered = false;
-  /** When the next ping is due, in whole milliseconds on the clock of the sweep, which keeps it. */
-  nextPingAt = 0;
-  /** When the oldest ping was sent that nothing came after; 0: none. On the same clock. */
+  /** Where it lies in the wheel of the sweep, which keeps both. */
+  slot = 0;
+  place = 0;
+  /** In which turn of the sweep the oldest ping was sent that nothing came after; 0: none. */
   pingedAt = 0;
   /** How many pings of ours have not been answered. */
   pongsAwaited = 0;
-  /** Since when a message is being received, on the same clock; 0: none is. */
+  /** Since when a message is being received, in whole milliseconds on the clock of the sweep; 0: none is. */
   receivingSince = 0;
 
   /** Where what the client sends goes. */

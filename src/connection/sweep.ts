@@ -14,47 +14,65 @@ export interface SweepTimes {
   readonly expiryGraceMs: number;
 }
 
-/** Every connection is looked at this often for each of the times above, and at least every `MAX_CYCLE_MS`. */
-const LOOKS = 20;
-const MAX_CYCLE_MS = 1000;
-const MIN_CYCLE_MS = 10;
+/** A ping interval is divided into so many turns, of at least `MIN_TURN_MS` and at most `MAX_TURN_MS`. */
+const TURNS = 20;
+const MAX_TURN_MS = 1000;
+const MIN_TURN_MS = 10;
 /** Those with something of their own to wait for are looked at at least this often. */
 const MAX_PRESSING_MS = 500;
+/** Whether a message has begun is looked at so often in the time that one may take. */
+const LOOKS_AT_MESSAGES = 10;
 
 /**
- * Looks at every connection again and again: pings it once in `pingIntervalMs` and ends it when it stays silent
- * (4408) or when it began a message and does not finish it (1008); and, more often, at those whose credential ends
- * (4401) or whose dialect has something to wait for. Two timers for all; a look costs some nanoseconds, and the pings
- * are spread over the interval, those of one look together, so that their answers come together too.
+ * Pings every connection once in `pingIntervalMs` and ends it when it stays silent (4408), when it began a message and
+ * does not finish it (1008), when its credential ends (4401); and lets dialects see to what they wait for. Three timers
+ * for all. Connections lie in a wheel: each turn pings those of one slot, together, so that their answers come together
+ * too, and looks whether those pinged one timeout ago have answered. Time is counted in turns: a process that was
+ * blocked for longer than a timeout reads the answers that came meanwhile before anybody is taken for silent.
  */
 export class Sweep {
   readonly #times: SweepTimes;
-  readonly #connections: () => readonly ServerConnection[];
   readonly #failed: (error: unknown) => void;
+  readonly #turnMs: number;
+  readonly #wheel: readonly ServerConnection[][];
+  /** A ping that nothing came after for so many turns was one too many. */
+  readonly #timeoutTurns: number;
+  #turn = 0;
   /** Those with a credential that ends, or a dialect. */
   readonly #pressing: Set<ServerConnection> = new Set();
   #timers: readonly NodeJS.Timeout[] = [];
 
-  constructor(
-    times: SweepTimes,
-    connections: () => readonly ServerConnection[],
-    failed: (error: unknown) => void,
-  ) {
+  constructor(times: SweepTimes, failed: (error: unknown) => void) {
     this.#times = times;
-    this.#connections = connections;
     this.#failed = failed;
+    const { pingIntervalMs, pingTimeoutMs } = times;
+    const intervalMs = pingIntervalMs ?? pingTimeoutMs;
+    const shortestMs = Math.min(intervalMs, pingTimeoutMs);
+    this.#turnMs = Math.max(MIN_TURN_MS, Math.min(shortestMs / TURNS, MAX_TURN_MS));
+    const slots = Math.max(1, Math.round(intervalMs / this.#turnMs));
+    this.#wheel = Array.from({ length: slots }, () => []);
+    this.#timeoutTurns = Math.ceil(pingTimeoutMs / this.#turnMs) + 1;
   }
 
-  /** A connection was made. */
+  /** A connection was made. Its first ping comes somewhere in the interval, so that pings do not come in bursts. */
   add(connection: ServerConnection): void {
     const { dialect, expiresAt } = connection;
     if (dialect !== null || expiresAt < Number.POSITIVE_INFINITY) this.#pressing.add(connection);
+    connection.slot = Math.floor(Math.random() * this.#wheel.length);
+    connection.place = (this.#wheel[connection.slot]?.push(connection) ?? 0) - 1;
     if (this.#timers.length === 0) this.#start();
   }
 
   /** A connection is about to end. */
   delete(connection: ServerConnection): void {
     this.#pressing.delete(connection);
+    const slot = this.#wheel[connection.slot] ?? [];
+    if (slot[connection.place] !== connection) return;
+    const last = slot.pop();
+    // The last takes the place that became free, unless it was the one that went.
+    if (last === undefined || last === connection) return;
+    slot[connection.place] = last;
+    last.place = connection.place;
   }
 
   stop(): void {
@@ -63,15 +81,16 @@ export class Sweep {
   }
 
   #start(): void {
-    const { pingIntervalMs, pingTimeoutMs, messageTimeoutMs } = this.#times;
-    const shortest = Math.min(pingIntervalMs ?? pingTimeoutMs, pingTimeoutMs, messageTimeoutMs);
-    const cycleMs = Math.max(MIN_CYCLE_MS, Math.min(shortest / LOOKS, MAX_CYCLE_MS));
-    // Whole numbers stay where they are; fractions would be an allocation for each connection.
-    const lookAtAll = guarded(() => this.#lookAtAll(Math.floor(performance.now())), this.#failed);
-    const lookAtPressing = guarded(() => this.#lookAtPressing(), this.#failed);
+    const { messageTimeoutMs } = this.#times;
+    const every = (ms: number, look: () => void): NodeJS.Timeout =>
+      setInterval(guarded(look, this.#failed), ms).unref();
     this.#timers = [
-      setInterval(lookAtAll, cycleMs).unref(),
-      setInterval(lookAtPressing, Math.min(cycleMs, MAX_PRESSING_MS)).unref(),
+      every(this.#turnMs, () => this.#takeTurn()),
+      every(Math.max(MIN_TURN_MS, messageTimeoutMs / LOOKS_AT_MESSAGES), () =>
+        // Whole numbers stay where they are; fractions would be an allocation for each connection.
+        this.#lookAtMessages(Math.floor(performance.now())),
+      ),
+      every(Math.min(this.#turnMs, MAX_PRESSING_MS), () => this.#lookAtPressing()),
     ];
   }
 
@@ -86,41 +105,44 @@ export class Sweep {
     }
   }
 
-  #lookAtAll(now: number): void {
-    const silent: ServerConnection[] = [];
-    const unfinished: ServerConnection[] = [];
-    for (const connection of this.#connections()) {
-      if (this.#isSilent(connection, now)) silent.push(connection);
-      else if (this.#isUnfinished(connection, now)) unfinished.push(connection);
-      else this.#ping(connection, now);
-    }
-    // Closing takes connections out of the list that was walked.
+  #takeTurn(): void {
+    if (this.#times.pingIntervalMs === null) return;
+    this.#turn++;
+    const silent = this.#slotOf(this.#turn - this.#timeoutTurns).filter((connection) =>
+      this.#isSilent(connection),
+    );
+    // Closing takes connections out of the slot.
     endAll(silent, CloseCode.timeout, "no pong");
-    endAll(unfinished, CloseCode.policyViolation, "message not finished");
-  }
-
-  #ping(connection: ServerConnection, now: number): void {
-    const { pingIntervalMs } = this.#times;
-    if (pingIntervalMs === null || now < connection.nextPingAt) return;
-    if (connection.nextPingAt === 0) {
-      // New here: its first ping comes somewhere in the interval, so that pings do not come in bursts.
-      connection.nextPingAt = now + Math.ceil(Math.random() * pingIntervalMs);
-      return;
+    for (const connection of this.#slotOf(this.#turn)) {
+      if (connection.pingedAt === 0) connection.pingedAt = this.#turn;
+      connection.pongsAwaited++;
+      connection.transport.ping();
     }
-    connection.nextPingAt = now + pingIntervalMs;
-    if (connection.pingedAt === 0) connection.pingedAt = now;
-    connection.pongsAwaited++;
-    connection.transport.ping();
   }
 
-  #isSilent(connection: ServerConnection, now: number): boolean {
-    if (connection.pingedAt === 0 || now - connection.pingedAt < this.#times.pingTimeoutMs)
-      return false;
+  /** Whom that turn pings. */
+  #slotOf(turn: number): readonly ServerConnection[] {
+    return turn < 0 ? [] : (this.#wheel[turn % this.#wheel.length] ?? []);
+  }
+
+  #isSilent(connection: ServerConnection): boolean {
+    if (connection.pingedAt === 0) return false;
+    if (this.#turn - connection.pingedAt < this.#timeoutTurns) return false;
     // While we hold up a client, its pongs wait with its messages; in the middle of a frame it can send none
     // (RFC 6455 section 5.5), and how long that may take is a limit of its own. Silence proves nothing then.
     if (!connection.paused && !connection.transport.isReceiving) return true;
-    connection.pingedAt = now;
+    connection.pingedAt = this.#turn;
     return false;
+  }
+
+  #lookAtMessages(now: number): void {
+    const unfinished: ServerConnection[] = [];
+    for (const slot of this.#wheel) {
+      for (const connection of slot) {
+        if (this.#isUnfinished(connection, now)) unfinished.push(connection);
+      }
+    }
+    endAll(unfinished, CloseCode.policyViolation, "message not finished");
   }
 
   #isUnfinished(connection: ServerConnection, now: number): boolean {

@@ -128,10 +128,8 @@ export class ConnectionManager {
       failed: (error) => reporter.failed(error, "history"),
     });
     this.#health = new HealthReport(this.#instance);
-    const sweep = new Sweep(
-      { ...this.config, ...this.limits },
-      () => registry.connections.items,
-      (error) => reporter.failed(error, "sweep"),
+    const sweep = new Sweep({ ...this.config, ...this.limits }, (error) =>
+      reporter.failed(error, "sweep"),
     );
     this.#lifecycle = new Lifecycle(this.#instance, addresses, sweep, () =>
       reporter.statusChanged(this.status),

@@ -1,6 +1,8 @@
+import { spawn } from "node:child_process";
 import { connect } from "node:net";
+import { setTimeout as wait } from "node:timers/promises";
 import { expect, test } from "vitest";
-import type { CloseInfo } from "../../src/connection/connection.ts";
+import type { CloseInfo, Connection } from "../../src/connection/connection.ts";
 import { useDisposals } from "../support/disposals.ts";
 import { startManager } from "../support/manager-server.ts";
 
@@ -41,4 +43,32 @@ test("a client in the middle of a message can answer no ping: it is ended for th
     Buffer.alloc(10, 0x78),
   ]);
   expect(await endOf(begun)).toEqual({ code: 1008, reason: "message not finished" });
+});
+
+test("a process that was blocked for longer than the timeout reads the pongs that wait before it ends anybody", async () => {
+  const server = await startManager({ config: { pingIntervalMs: 100, pingTimeoutMs: 100 } });
+  onDispose(server.dispose);
+  const connected = new Promise<Connection<unknown>>((resolve) =>
+    server.manager.on("connect", resolve),
+  );
+  // In a process of its own, so that it answers while this one cannot; late, so that a ping is often under way.
+  const script = `const socket = new (require("ws"))(process.argv[1], { autoPong: false });
+    socket.on("ping", (data) => setTimeout(() => socket.pong(data), 50));`;
+  const client = spawn(process.execPath, ["-e", script, `${server.url}/?user=far`], {
+    stdio: ["ignore", "inherit", "inherit"],
+  });
+  onDispose(() => client.kill());
+  const connection = await connected;
+  let ended: CloseInfo | undefined;
+  server.manager.on("disconnect", (_connection, info) => {
+    ended = info;
+  });
+  for (let times = 0; times < 5; times++) {
+    // Somewhere between a ping and the look whether it was answered.
+    await wait(Math.random() * 100);
+    const until = performance.now() + 500;
+    while (performance.now() < until);
+  }
+  await connection.ping();
+  expect(ended).toBeUndefined();
 });
