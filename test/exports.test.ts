@@ -170,6 +170,12 @@ const EXPORTS: Record<string, string[]> = {
     "type WebSocketErrorOptions",
   ],
   "./fastify": ["default", "roomcast", "type RoomcastDecorator", "type RoomcastPluginOptions"],
+  "./metrics": [
+    "prometheusMetrics",
+    "type CountedQueue",
+    "type MetricsRegistry",
+    "type PrometheusOptions",
+  ],
   "./react": ["type Room", "type RoomOptions", "type Roomcast", "useRoom", "useRoomcast"],
   "./redis": ["redisBackplane", "type RedisBackplaneOptions"],
   "./testing": [

@@ -9,6 +9,7 @@ import { findCycle, readImports } from "./support/imports.ts";
  */
 const LAYERS: Record<string, number> = {
   "src/protocol": 0,
+  "src/meters": 0.5,
   "src/fanout": 1,
   "src/presence/local-presence.ts": 1,
   "src/presence/user-rooms.ts": 1,
@@ -31,6 +32,7 @@ const LAYERS: Record<string, number> = {
   "src/rooms": 4.3,
   "src/server": 4.4,
   "src/upgrade": 4.5,
+  "src/metrics": 4.5,
   "src/cli": 5,
   src: 6,
 };

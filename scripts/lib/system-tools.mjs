@@ -39,6 +39,18 @@ export const tools = {
     commands: ["haproxy"],
     packages: { "apt-get": "haproxy", dnf: "haproxy", brew: "haproxy" },
   },
+  prometheus: {
+    name: "prometheus",
+    override: "PROMETHEUS_BIN",
+    commands: ["prometheus"],
+    packages: { "apt-get": "prometheus", dnf: "golang-github-prometheus", brew: "prometheus" },
+  },
+  promtool: {
+    name: "promtool",
+    override: "PROMTOOL_BIN",
+    commands: ["promtool"],
+    packages: { "apt-get": "prometheus", dnf: "golang-github-prometheus", brew: "prometheus" },
+  },
   openssl: {
     name: "openssl",
     override: "OPENSSL_BIN",

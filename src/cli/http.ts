@@ -4,6 +4,7 @@ import type { ConnectionManager } from "../server/connection-manager.ts";
 import { callApi } from "./api.ts";
 import { HttpError } from "./http-error.ts";
 import { sendError, sendJson } from "./http-json.ts";
+import { METRICS_TYPE, metricsOf } from "./metrics.ts";
 import type { OperatorGuard } from "./operator-guard.ts";
 import { loadPages } from "./pages.ts";
 
@@ -76,6 +77,7 @@ const FOREIGN_HOST =
   "Without JWT_SECRET or JWKS_URL this server answers to localhost and loopback addresses alone.";
 
 function makeEndpoints(manager: ConnectionManager): ReadonlyMap<string, Endpoint> {
+  const metrics = metricsOf(manager);
   const ready = async (response: ServerResponse): Promise<void> => {
     const health = await manager.health();
     sendJson(response, health.status === "healthy" ? 200 : 503, health);
@@ -86,6 +88,14 @@ function makeEndpoints(manager: ConnectionManager): ReadonlyMap<string, Endpoint
     ["/health/live", (response) => sendJson(response, 200, { status: "alive" })],
     ["/health/websocket", async (response) => sendJson(response, 200, await manager.health())],
     ["/ws/stats", (response) => sendJson(response, 200, manager.stats())],
+    [
+      "/metrics",
+      async (response) => {
+        const text = await metrics();
+        response.writeHead(200, { "Content-Type": METRICS_TYPE, "Cache-Control": "no-store" });
+        response.end(text);
+      },
+    ],
     ["/ws", askForUpgrade],
   ]);
 }

@@ -1,4 +1,5 @@
 import cluster, { type Worker } from "node:cluster";
+import { answerWorkers } from "./metrics.ts";
 
 /** How long to wait before a worker that died is replaced, in milliseconds: it may die again. */
 const PAUSE_MS = 1000;
@@ -27,6 +28,7 @@ export async function runWorkers(count: number): Promise<number> {
   process.on("SIGTERM", stop);
   process.on("SIGINT", stop);
 
+  answerWorkers();
   const ports = await Promise.all(Array.from({ length: count }, fork).map(portOf));
   const [port = null] = ports;
   if (port === null || ports.includes(null)) {

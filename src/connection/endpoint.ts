@@ -1,6 +1,7 @@
 import type { FanOut } from "../fanout/fan-out.ts";
 import { Recipient } from "../fanout/recipient.ts";
-import type { Hole, Sequence } from "../fanout/sequence.ts";
+import { type Hole, lengthOf, type Sequence } from "../fanout/sequence.ts";
+import type { Counters } from "../meters/counters.ts";
 import { CloseCode, mayReturn } from "../protocol/close-codes.ts";
 import { EncodedMessage } from "../protocol/encoded-message.ts";
 import type { Frame } from "../protocol/frame.ts";
@@ -71,6 +72,11 @@ export abstract class Endpoint extends Recipient implements TransportOwner, Sock
 
   abstract report(error: unknown, stage: string): void;
 
+  /** What its instance counts. */
+  get counters(): Counters {
+    return this.#fanOut.counters;
+  }
+
   get state(): ConnectionState {
     if (this.#phase === "open") return this.transport.isOpen ? "open" : "closing";
     return this.#phase === "closed" ? "closed" : "closing";
@@ -97,7 +103,11 @@ export abstract class Endpoint extends Recipient implements TransportOwner, Sock
   }
 
   override write(sequence: Sequence, holes: readonly Hole[] | null): void {
-    if (this.#phase === "open" && !this.transport.write(sequence, holes)) this.#overflow();
+    if (this.#phase !== "open") return;
+    const { counters } = this.#fanOut;
+    counters.writes++;
+    counters.bytesSent += lengthOf(sequence, holes);
+    if (!this.transport.write(sequence, holes)) this.#overflow();
   }
 
   override writeFailed(error: unknown): void {
@@ -169,6 +179,7 @@ export abstract class Endpoint extends Recipient implements TransportOwner, Sock
   #overflow(): void {
     if (this.#phase !== "open") return;
     this.#phase = "overflowed";
+    this.#fanOut.counters.slowReaders++;
     this.transport.discard();
     // Not from within the flush: closing tells others.
     setImmediate(() => this.endFirmly(CloseCode.slowReader, "slow reader"));

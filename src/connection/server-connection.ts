@@ -142,6 +142,7 @@ export class ServerConnection extends Endpoint implements Connection<unknown>, S
   deliver(message: EncodedMessage): Delivery {
     const localRecipients = this.state === "open" ? 1 : 0;
     if (localRecipients > 0) {
+      this.counters.sent.connection++;
       this.deliverFrame(this.enveloped ? message.enveloped(null, null) : message.plain);
     }
     return { scope: this.#host.scope, localRecipients };

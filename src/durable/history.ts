@@ -32,6 +32,9 @@ export interface History {
   /** How often members of this instance had to be told that messages were lost for good. */
   readonly gaps: number;
 
+  /** What this instance keeps of recent messages to answer resumes from, in bytes. */
+  readonly ringBytes: number;
+
   /** How often clients of this instance that resumed a room got everything, and how often not. */
   readonly resumes: { readonly recovered: number; readonly lost: number };
 }
@@ -63,7 +66,7 @@ export interface HistoryParts {
   readonly store: HistoryStore;
   /** The connection of this instance that has an id. */
   readonly find: (id: string) => ServerConnection | undefined;
-  readonly counts: { readonly gaps: number };
+  readonly counts: { readonly gaps: number; readonly ringsBytes: number };
   readonly outcomes: { readonly recovered: number; readonly lost: number };
   readonly failed: (error: unknown) => void;
 }
@@ -77,6 +80,10 @@ export class HistoryReader implements History {
 
   get gaps(): number {
     return this.#parts.counts.gaps;
+  }
+
+  get ringBytes(): number {
+    return this.#parts.counts.ringsBytes;
   }
 
   get resumes(): { readonly recovered: number; readonly lost: number } {

@@ -1,3 +1,4 @@
+import { Counters } from "../meters/counters.ts";
 import type { Frame } from "../protocol/frame.ts";
 import type { Recipient } from "./recipient.ts";
 import { Sequence } from "./sequence.ts";
@@ -37,6 +38,7 @@ const NODE: EventLoop = {
  * write per connection however many messages it carried, and an idle server adds no delay.
  */
 export class FanOut {
+  readonly counters: Counters;
   readonly #loop: EventLoop;
   #root: Sequence = Sequence.empty();
   #nodes = 0;
@@ -44,12 +46,15 @@ export class FanOut {
   #dirty: Recipient[] = [];
   #next = 0;
   #scheduled = false;
+  /** When the oldest of what is owed was queued. */
+  #owedSince = 0;
   readonly #flush = (): void => {
     this.#scheduled = false;
     this.#flushFor(FLUSH_BUDGET_MS);
   };
 
-  constructor(loop: EventLoop = NODE) {
+  constructor(counters: Counters = new Counters(), loop: EventLoop = NODE) {
+    this.counters = counters;
     this.#loop = loop;
   }
 
@@ -92,12 +97,14 @@ export class FanOut {
     let from = recipient.pending;
     if (from === null) {
       from = this.#root;
+      if (this.#dirty.length === 0) this.#owedSince = this.#loop.now();
       this.#dirty.push(recipient);
     }
     let to = from.find(frame);
     if (to === undefined) {
       to = from.grow(frame);
       this.#nodes++;
+      this.counters.bytesLaidOut += frame.bytes.length;
     }
     recipient.pending = to;
     return to;
@@ -121,6 +128,9 @@ export class FanOut {
         break;
       written++;
       this.#dirty[this.#next++]?.flush();
+    }
+    if (this.#next === this.#dirty.length) {
+      this.counters.fanOutSeconds.observe((this.#loop.now() - this.#owedSince) / 1000);
     }
     // Cut off when they are half of the list, so that each is copied once, however long the list is.
     if (this.#next * 2 >= this.#dirty.length) {

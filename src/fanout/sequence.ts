@@ -22,6 +22,8 @@ export class Sequence {
   readonly run: number;
   /** Where the newest frame ends in its run, in bytes. */
   readonly end: number;
+  /** All its frames, in bytes. */
+  readonly length: number;
 
   // Most nodes have one child; it is kept inline, the others in a map.
   #nextFrame: Frame | null = null;
@@ -43,6 +45,7 @@ export class Sequence {
     this.frame = frame;
     this.run = run;
     this.end = end;
+    this.length = end + (previous?.length ?? 0);
   }
 
   /** The root of a new tree. */
@@ -145,6 +148,17 @@ export function cutHoles(sequence: Sequence, holes: readonly Hole[]): Buffer[] {
   }
   return pieces;
 }
+
+/** How many bytes of `sequence` are written to somebody who has these `holes`. */
+export function lengthOf(sequence: Sequence, holes: readonly Hole[] | null): number {
+  let length = sequence.length;
+  for (const { at, instead } of holes ?? NONE) {
+    length += (instead?.bytes.length ?? 0) - (at.end - at.start);
+  }
+  return length;
+}
+
+const NONE: readonly Hole[] = [];
 
 function frameBytes(node: Sequence): Buffer {
   return node.frame === null ? Buffer.alloc(0) : node.frame.bytes;

@@ -1,4 +1,5 @@
 import { MessageRate, type RateVerdict } from "../limits/message-rate.ts";
+import type { Counters } from "../meters/counters.ts";
 import { CloseCode } from "../protocol/close-codes.ts";
 import type { ErrorFrame } from "../protocol/roomcast-v1.ts";
 import type { StandardSchema } from "../protocol/standard-schema.ts";
@@ -12,6 +13,8 @@ import { Sequencer } from "./sequencer.ts";
 
 /** Whom messages come from; a connection is such. None of these may throw. */
 export interface Sender extends Answerer {
+  /** Where messages are counted. */
+  readonly counters: Counters;
   endFirmly(code: number, reason: string): void;
   report(error: unknown, stage: string): void;
 }
@@ -75,7 +78,10 @@ export class Inbound implements Flow {
 
   /** Takes a message that came at `now`, in milliseconds since the epoch. */
   receive(data: Buffer, binary: boolean, now: number): void {
+    const { counters } = this.#from;
+    counters.bytesReceived += data.length;
     const verdict = this.#rate === null ? "pass" : this.#rate.judge(now, data.length);
+    if (verdict !== "pass") counters.rateLimited++;
     if (verdict === "flood") this.#from.endFirmly(CloseCode.flood, "too many messages");
     else if (this.dialect !== null) this.dialect.receive(data, binary, verdict);
     else if (verdict === "pass") this.accept(binary ? data : data.toString(), null);
@@ -84,6 +90,7 @@ export class Inbound implements Flow {
 
   /** Takes what the client sent, out of its frame. */
   accept(message: string | Buffer, receipt: Receipt | null): void {
+    this.#from.counters.received[typeof message === "string" ? "text" : "binary"]++;
     const decoder = this.#decoder;
     if (decoder === null) this.inbox.push(message, receipt);
     else if (typeof message !== "string") {
@@ -93,6 +100,7 @@ export class Inbound implements Flow {
 
   /** Takes JSON that the client sent in a frame, and that was parsed with it. */
   acceptParsed(value: unknown, receipt: Receipt | null): void {
+    this.#from.counters.received.text++;
     const decoder = this.#decoder;
     if (decoder === null) this.inbox.push(JSON.stringify(value), receipt);
     else this.#decode(() => decoder.check(value, receipt), receipt);

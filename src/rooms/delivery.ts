@@ -57,7 +57,9 @@ export class LocalDelivery {
       // What is in a log is read from there.
       if (packet.link === undefined) this.#hold(arrivals, packet, except);
     }
-    return members.size - except.length;
+    const recipients = members.size - except.length;
+    this.#fanOut.counters.sent[group.audience] += recipients;
+    return recipients;
   }
 
   /** How many members `deliver` would count. */

@@ -3,6 +3,7 @@ import type { LogName } from "../backplane/contract/history-store.ts";
 import type { ServerConnection } from "../connection/server-connection.ts";
 import type { Feed } from "../durable/feed.ts";
 import { DenseSet } from "../fanout/dense-set.ts";
+import type { Audience } from "../meters/counters.ts";
 import { EncodedMessage } from "../protocol/encoded-message.ts";
 import type { Frame } from "../protocol/frame.ts";
 import type { RoomRules } from "./policy.ts";
@@ -11,6 +12,8 @@ import type { RoomRules } from "./policy.ts";
 export class Group {
   /** By which the cluster knows it. */
   readonly channel: Channel;
+  /** As what its messages are counted. */
+  readonly audience: Audience;
   /** What envelopes say of where a message was sent; null: to a user. */
   readonly name: string | null;
   readonly members: DenseSet<ServerConnection> = new DenseSet();
@@ -22,6 +25,8 @@ export class Group {
   constructor(channel: Channel, name: string | null) {
     this.channel = channel;
     this.name = name;
+    if (channel === "broadcast") this.audience = "broadcast";
+    else this.audience = name === null ? "user" : "room";
   }
 }
 

@@ -6,6 +6,7 @@ import type { ServerConnection } from "../connection/server-connection.ts";
 import { Sweep } from "../connection/sweep.ts";
 import { type History, HistoryReader } from "../durable/history.ts";
 import { Log } from "../events/log.ts";
+import { Counters } from "../meters/counters.ts";
 import type { Presence } from "../presence/tracker.ts";
 import { checkOptions } from "../protocol/check-options.ts";
 import { resolveConfig, type WebSocketConfig } from "../protocol/config.ts";
@@ -55,6 +56,8 @@ export class ConnectionManager {
   readonly limits: Limits;
   /** @internal */
   readonly admission: Admission;
+  /** What this instance has done so far. @internal */
+  readonly counters: Counters;
   /** Your logger, with `instance` and `pid` in every line. */
   readonly logger: Log;
 
@@ -76,7 +79,8 @@ export class ConnectionManager {
     this.limits = resolveLimits(options.limits, this.config.maxConnectionsPerUser);
     this.logger = new Log(options.logger ?? null, this.instanceId);
     const policy = new RoomPolicy(options.rooms, options.broadcast);
-    const reporter = new Reporter(this.logger);
+    this.counters = new Counters();
+    const reporter = new Reporter(this.logger, this.counters);
     this.#reporter = reporter;
     const announcer = new Announcer(policy, (room, announcement) => {
       void this.broadcastToRoom(room, announcement, { persist: false });
@@ -89,6 +93,7 @@ export class ConnectionManager {
         offlineGraceMs,
         maxRoomsPerConnection: this.limits.maxRoomsPerConnection,
         log: this.logger,
+        counters: this.counters,
       },
       {
         left: (connection) => {
@@ -136,8 +141,6 @@ export class ConnectionManager {
     );
     if (options.backplane === undefined) warnOfUnused(this.config, this.logger);
   }
-
-  // Life
 
   /**
    * Joins the cluster. Connections, rooms and users from before are made known then. Idempotent; rejects once it
@@ -292,8 +295,6 @@ export class ConnectionManager {
     if (of.user !== undefined) return users.get(of.user)?.members.size ?? 0;
     return connections.size;
   }
-
-  // The cluster
 
   get presence(): Presence {
     return this.#instance.presence;

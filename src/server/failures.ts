@@ -1,5 +1,6 @@
 import type { Listeners } from "../events/listeners.ts";
 import type { Log } from "../events/log.ts";
+import { type Counters, countOne } from "../meters/counters.ts";
 import type { FailureContext, ManagerEvents } from "./events.ts";
 
 /** Where nobody listens, one kind of failure is logged or shown this often, in milliseconds. */
@@ -15,15 +16,18 @@ const MAX_KINDS = 100;
 export class Failures {
   readonly #events: Listeners<ManagerEvents>;
   readonly #log: Log;
+  readonly #counters: Counters;
   /** kind → when it was shown last, and how many were left out since */
   readonly #shown: Map<string, { at: number; leftOut: number }> = new Map();
 
-  constructor(events: Listeners<ManagerEvents>, log: Log) {
+  constructor(events: Listeners<ManagerEvents>, log: Log, counters: Counters) {
     this.#events = events;
     this.#log = log;
+    this.#counters = counters;
   }
 
   report(error: unknown, context: FailureContext): void {
+    countOne(this.#counters.failures, context.stage);
     if (this.#events.emit("error", error, context)) return;
     if (context.stage === "socket") this.#log.debug({ err: error, ...context }, "a socket failed");
     else this.#show(error, context, "unhandled error");

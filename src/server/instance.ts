@@ -15,6 +15,7 @@ import type { ServerConnection } from "../connection/server-connection.ts";
 import { Feeds } from "../durable/feeds.ts";
 import type { Log } from "../events/log.ts";
 import { FanOut } from "../fanout/fan-out.ts";
+import { type Counters, countOne } from "../meters/counters.ts";
 import { type PresenceObserver, PresenceTracker } from "../presence/tracker.ts";
 import { Arrivals } from "../rooms/arrivals.ts";
 import { LocalDelivery } from "../rooms/delivery.ts";
@@ -41,6 +42,7 @@ export interface InstanceOptions {
   readonly offlineGraceMs: number;
   readonly maxRoomsPerConnection: number;
   readonly log: Log;
+  readonly counters: Counters;
 }
 
 /**
@@ -49,7 +51,8 @@ export interface InstanceOptions {
  */
 export class LocalInstance implements ConnectionHost<ServerConnection>, Instance, PresenceObserver {
   readonly id: string;
-  readonly fanOut: FanOut = new FanOut();
+  readonly counters: Counters;
+  readonly fanOut: FanOut;
   readonly registry: Registry;
   readonly presence: PresenceTracker;
   readonly receipts: Receipts;
@@ -68,6 +71,8 @@ export class LocalInstance implements ConnectionHost<ServerConnection>, Instance
   constructor(options: InstanceOptions, observer: InstanceObserver) {
     this.id = options.id;
     this.log = options.log;
+    this.counters = options.counters;
+    this.fanOut = new FanOut(options.counters);
     this.#observer = observer;
     this.attachment = options.backplane.attach(this);
     const { presence, history, receipts, broker } = this.attachment;
@@ -140,6 +145,7 @@ export class LocalInstance implements ConnectionHost<ServerConnection>, Instance
   /** Adds an open connection. */
   register(connection: ServerConnection): void {
     connection.isRegistered = true;
+    this.counters.connections++;
     this.registry.add(connection);
     const { userId, connectedAt, metadata } = connection;
     const { everyone } = this.registry;
@@ -172,6 +178,7 @@ export class LocalInstance implements ConnectionHost<ServerConnection>, Instance
   closed(connection: ServerConnection, info: CloseInfo): void {
     // One that was never registered has not disconnected either.
     if (!this.#closing.delete(connection)) return;
+    countOne(this.counters.closed, info.code);
     this.#observer.disconnected(connection, info);
     if (this.#closing.size > 0) return;
     for (const resolve of this.#awaitingEnd.splice(0)) resolve();
@@ -196,11 +203,23 @@ export class LocalInstance implements ConnectionHost<ServerConnection>, Instance
 
   /** Sends a packet by way of the backplane; before the start and after the stop only to this instance. */
   publish(channel: Channel, packet: Packet): Promise<Delivery> {
-    if (this.#isStarted) return this.attachment.broker.publish(channel, packet);
+    const { broker, kind } = this.attachment;
+    // In memory there is nothing between.
+    if (this.#isStarted && kind === "memory") return broker.publish(channel, packet);
+    if (this.#isStarted) return this.#timed(broker.publish(channel, packet));
     return Promise.resolve({
       scope: "instance",
       localRecipients: this.receive(channel, packet),
     });
+  }
+
+  #timed(publication: Promise<Delivery>): Promise<Delivery> {
+    const from = performance.now();
+    const done = (): void => {
+      this.counters.publishSeconds.observe((performance.now() - from) / 1000);
+    };
+    void publication.then(done, done);
+    return publication;
   }
 
   /** See `Instance`. */

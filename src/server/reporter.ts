@@ -3,6 +3,7 @@ import type { CloseInfo } from "../connection/connection.ts";
 import type { ServerConnection } from "../connection/server-connection.ts";
 import { Listeners } from "../events/listeners.ts";
 import type { Log } from "../events/log.ts";
+import type { Counters } from "../meters/counters.ts";
 import type { ManagerEvents, ManagerStatus } from "./events.ts";
 import { Failures } from "./failures.ts";
 
@@ -12,10 +13,10 @@ export class Reporter {
   readonly #log: Log;
   readonly #failures: Failures;
 
-  constructor(log: Log) {
+  constructor(log: Log, counters: Counters) {
     this.#log = log;
     this.events = new Listeners((error, event) => this.#failures.listenerFailed(error, event));
-    this.#failures = new Failures(this.events, log);
+    this.#failures = new Failures(this.events, log, counters);
   }
 
   connected(connection: ServerConnection): void {

@@ -4,6 +4,7 @@ import type { CloseInfo, Connection, IncomingMessage } from "../connection/conne
 import type { Follower, ServerConnection } from "../connection/server-connection.ts";
 import type { Consumer } from "../inbound/inbox.ts";
 import type { Receipt } from "../inbound/receipt.ts";
+import type { Form } from "../meters/counters.ts";
 import { CloseCode } from "../protocol/close-codes.ts";
 import { isThenable } from "../protocol/thenable.ts";
 
@@ -111,16 +112,29 @@ export class Handling implements Consumer<unknown>, Follower {
 
   /** See `Consumer`. */
   take(message: unknown, receipt: Receipt | null): unknown {
+    const form = message instanceof Uint8Array ? "binary" : "text";
+    const from = performance.now();
     try {
       const result = this.#handler.message?.(this.#connection, message, this.#context);
-      if (!isThenable(result)) return receipt?.done(result);
+      if (!isThenable(result)) {
+        this.#handled(form, from);
+        return receipt?.done(result);
+      }
       return Promise.resolve(result).then(
-        (answer) => receipt?.done(answer),
+        (answer) => {
+          this.#handled(form, from);
+          return receipt?.done(answer);
+        },
         (error: unknown) => this.#messageFailed(error, receipt),
       );
     } catch (error) {
       return this.#messageFailed(error, receipt);
     }
+  }
+
+  #handled(form: Form, from: number): void {
+    const { processingSeconds } = this.#connection.counters;
+    processingSeconds[form].observe((performance.now() - from) / 1000);
   }
 
   #messageFailed(error: unknown, receipt: Receipt | null): void {

@@ -6,6 +6,7 @@ import { redactUrl } from "../auth/redact-url.ts";
 import { makeConnectionId } from "../connection/connection-id.ts";
 import type { NativeSocket } from "../connection/native-transport.ts";
 import { addressGroup, clientAddress } from "../limits/client-address.ts";
+import { countOne } from "../meters/counters.ts";
 import { CloseCode } from "../protocol/close-codes.ts";
 import { quote } from "../protocol/names.ts";
 import { SUBPROTOCOL } from "../protocol/roomcast-v1.ts";
@@ -71,6 +72,7 @@ export function upgrade(
   const { request, socket } = upgradeRequest;
   const address = addressOf(request, rules.trusted);
   const turnAway = (refusal: Refusal): void => {
+    countOne(manager.counters.refused, refusal.status);
     const url = quote(redactUrl(request.url ?? ""));
     manager.logger.debug({ status: refusal.status, url, address }, "upgrade refused");
     refuse(socket, refusal);

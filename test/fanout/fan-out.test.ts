@@ -4,6 +4,7 @@ import { DenseSet } from "../../src/fanout/dense-set.ts";
 import { type EventLoop, FanOut, type Framed } from "../../src/fanout/fan-out.ts";
 import { Recipient } from "../../src/fanout/recipient.ts";
 import { cutHoles, type Hole, type Sequence } from "../../src/fanout/sequence.ts";
+import { Counters } from "../../src/meters/counters.ts";
 import { Frame } from "../../src/protocol/frame.ts";
 
 /** Keeps what it would have written. */
@@ -93,7 +94,7 @@ test("every connection gets the bytes a plain loop would have written, in order"
   fc.assert(
     fc.property(fc.array(operation, { maxLength: 120 }), (operations) => {
       const turn = new ManualLoop();
-      const fanOut = new FanOut(turn);
+      const fanOut = new FanOut(new Counters(), turn);
       const all = recipients(CONNECTIONS, true);
       const rooms = Array.from({ length: ROOMS }, () => new DenseSet<RecordingRecipient>());
       const expected = all.map((): Buffer[] => []);
@@ -158,7 +159,7 @@ test("every connection gets the bytes a plain loop would have written, in order"
 
 test("connections that were sent the same write the same buffer, once in a turn", () => {
   const turn = new ManualLoop();
-  const fanOut = new FanOut(turn);
+  const fanOut = new FanOut(new Counters(), turn);
   const members = recipients(100);
   for (let i = 0; i < 50; i++) fanOut.deliverAll(plainly(frameOf(`message ${i}`)), members, [], []);
   turn.end();
@@ -172,7 +173,7 @@ test("connections that were sent the same write the same buffer, once in a turn"
 
 test("half a room sending at once, each excepted from its own, shares the bytes around the holes", () => {
   const turn = new ManualLoop();
-  const fanOut = new FanOut(turn);
+  const fanOut = new FanOut(new Counters(), turn);
   const members = recipients(100);
   const frames = members.slice(0, 50).map((_, i) => frameOf(`from ${i}`));
   for (const [i, frame] of frames.entries())
@@ -188,7 +189,7 @@ test("half a room sending at once, each excepted from its own, shares the bytes 
 
 test("a large frame is written without being copied", () => {
   const turn = new ManualLoop();
-  const fanOut = new FanOut(turn);
+  const fanOut = new FanOut(new Counters(), turn);
   const [recipient = new RecordingRecipient(false)] = recipients(1);
   const large = frameOf("x".repeat(100_000));
   fanOut.deliver(frameOf("before"), recipient);
@@ -201,7 +202,7 @@ test("a large frame is written without being copied", () => {
 
 test("a flush that takes long goes on in the next turn, and nobody is forgotten", () => {
   const turn = new ManualLoop();
-  const fanOut = new FanOut(turn);
+  const fanOut = new FanOut(new Counters(), turn);
   const members = recipients(100);
   fanOut.deliverAll(plainly(frameOf("first")), members, [], []);
   turn.costMs = 5;
@@ -218,7 +219,7 @@ test("a flush that takes long goes on in the next turn, and nobody is forgotten"
 
 test("a turn with very many different sequences is flushed before it ends", () => {
   const turn = new ManualLoop();
-  const fanOut = new FanOut(turn);
+  const fanOut = new FanOut(new Counters(), turn);
   const [recipient = new RecordingRecipient(false)] = recipients(1);
   for (let i = 0; i < 150_000; i++) fanOut.deliver(frameOf("x"), recipient);
   expect(recipient.writes).toBe(1);

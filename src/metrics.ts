@@ -1,0 +1,6 @@
+export {
+  type CountedQueue,
+  type MetricsRegistry,
+  type PrometheusOptions,
+  prometheusMetrics,
+} from "./metrics/prometheus.ts";
