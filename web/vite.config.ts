@@ -11,6 +11,6 @@ export default defineConfig({
     // The pages are served with `default-src 'self'`, which refuses data: URLs.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
-    rolldownOptions: { input: { chat: "web/index.html" } },
+    rolldownOptions: { input: { chat: "web/index.html", dashboard: "web/dashboard.html" } },
   },
 });

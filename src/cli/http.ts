@@ -32,10 +32,25 @@ export function makeHttpHandler(
   const pages = loadPages();
   const endpoints = makeEndpoints(manager);
 
+  /** A person who may not see the dashboard gets the page all the same, which has nothing to tell and asks for the key. */
+  const admits = (request: IncomingMessage, response: ServerResponse, path: string): boolean => {
+    try {
+      guard.check(request);
+      return true;
+    } catch (error) {
+      const page = path === "/dashboard" ? pages.get(path) : undefined;
+      const isPerson = request.headers.accept?.includes("text/html") === true;
+      if (!(error instanceof HttpError) || page === undefined || !isPerson) throw error;
+      for (const [name, value] of Object.entries(error.headers)) response.setHeader(name, value);
+      page(response, error.status);
+      return false;
+    }
+  };
+
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const [path = "/", query] = (request.url ?? "/").split("?", 2);
     if (!isForUs(request)) throw new HttpError(403, "forbidden", FOREIGN_HOST);
-    if (isForOperators(path)) guard.check(request);
+    if (isForOperators(path) && !admits(request, response, path)) return;
     if (isBelow(path, "/api")) {
       const result = await callApi(manager, request, path, new URLSearchParams(query));
       return sendJson(response, result === undefined ? 204 : 200, result);

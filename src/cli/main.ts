@@ -6,11 +6,13 @@ import { SERVE_HELP, serve } from "./serve.ts";
 import { TAIL_HELP, tail } from "./tail.ts";
 import { TASKS_HELP, tasks } from "./tasks.ts";
 import { TOKEN_HELP, token } from "./token.ts";
+import { TOP_HELP, top } from "./top.ts";
 
 const HELP = `Usage: roomcast <command> [options]
 
 Commands:
   serve      Run a ready-made WebSocket server with a chat page
+  top        Show what a cluster is doing, live
   tail       Print what arrives on a WebSocket
   send       Send messages to a WebSocket
   tasks      Show a task queue and its dead letters, retry or discard them
@@ -29,6 +31,7 @@ interface Command {
 
 const COMMANDS: ReadonlyMap<string, Command> = new Map([
   ["serve", { help: SERVE_HELP, run: serve }],
+  ["top", { help: TOP_HELP, run: top }],
   ["tail", { help: TAIL_HELP, run: tail }],
   ["send", { help: SEND_HELP, run: send }],
   ["tasks", { help: TASKS_HELP, run: tasks }],

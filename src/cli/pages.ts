@@ -3,6 +3,9 @@ import type { ServerResponse } from "node:http";
 import { extname, join, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 
+/** Answers with a page, 200 unless told otherwise. */
+export type Page = (response: ServerResponse, status?: number) => void;
+
 /** Where the build puts the pages, beside this file's folder. */
 const FOLDER = fileURLToPath(new URL("../web/", import.meta.url));
 
@@ -27,8 +30,8 @@ const SECURITY_HEADERS = {
  * The built pages by the path they are served at. They are read once: there are few, and nothing a
  * client sends is ever looked up on the disk.
  */
-export function loadPages(): ReadonlyMap<string, (response: ServerResponse) => void> {
-  const pages = new Map<string, (response: ServerResponse) => void>();
+export function loadPages(): ReadonlyMap<string, Page> {
+  const pages = new Map<string, Page>();
   if (!existsSync(FOLDER)) {
     pages.set("/", (response) => {
       response.writeHead(503, { "Content-Type": "text/plain; charset=utf-8" });
@@ -48,7 +51,7 @@ export function loadPages(): ReadonlyMap<string, (response: ServerResponse) => v
   return pages;
 }
 
-function makePage(body: Buffer, path: string): (response: ServerResponse) => void {
+function makePage(body: Buffer, path: string): Page {
   const headers = {
     ...SECURITY_HEADERS,
     "Content-Type": TYPES.get(extname(path)) ?? "application/octet-stream",
@@ -58,8 +61,8 @@ function makePage(body: Buffer, path: string): (response: ServerResponse) => voi
       ? "public, max-age=31536000, immutable"
       : "no-cache",
   };
-  return (response) => {
-    response.writeHead(200, headers);
+  return (response, status = 200) => {
+    response.writeHead(status, headers);
     response.end(body);
   };
 }

@@ -1,5 +1,5 @@
 import cluster from "node:cluster";
-import { createServer, type IncomingMessage, type Server } from "node:http";
+import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { pino } from "pino";
 import { ConfigurationError } from "../protocol/errors.ts";
@@ -12,9 +12,10 @@ import { backplaneFor } from "./backplane.ts";
 import { chatHandler } from "./chat.ts";
 import { HistoryQuota } from "./history-quota.ts";
 import { makeHostCheck } from "./host-check.ts";
-import { makeHttpHandler } from "./http.ts";
+import { type HttpRules, makeHttpHandler } from "./http.ts";
 import { identifyBy } from "./identity.ts";
 import { OperatorGuard } from "./operator-guard.ts";
+import { Operators } from "./operators.ts";
 import { authorizeByRoomClaim } from "./room-claim.ts";
 import { readServeOptions, SERVE_HELP, type ServeOptions } from "./serve-options.ts";
 import { runWorkers, whenToldToStop } from "./workers.ts";
@@ -46,18 +47,21 @@ export async function serve(args: readonly string[]): Promise<void> {
   });
   router.protected("/ws", { authorize: authorizeByRoomClaim }, chatHandler(manager, quota));
   const isForUs = makeHostCheck(options);
-  const server = makeServer(manager, options, isForUs);
+  const guard = new OperatorGuard(options);
+  const server = makeServer(manager, options, { guard, isForUs });
+  const operators = await Operators.start(manager, options, guard);
   attachTo(server, {
-    serves: (request) => !isForUs(request) || router.serves(request),
+    serves: (request) => !isForUs(request) || router.serves(request) || operators.serves(request),
     handleUpgrade(request, socket, head) {
-      if (isForUs(request)) return router.handleUpgrade(request, socket, head);
+      const served = operators.serves(request) ? operators : router;
+      if (isForUs(request)) return served.handleUpgrade(request, socket, head);
       socket.on("error", destroyOnError);
       refuse(socket, { status: 403 });
     },
   });
   await manager.start();
   await listen(server, options);
-  stopWhenTold(manager, server);
+  stopWhenTold(manager, operators, server);
   if (cluster.isPrimary) announce(options, (server.address() as AddressInfo).port);
 }
 
@@ -103,20 +107,16 @@ async function makeManager({
 /** Node's own limits on slow and oversized requests are wider than a WebSocket server needs. */
 function makeServer(
   manager: ConnectionManager,
-  options: ServeOptions,
-  isForUs: (request: IncomingMessage) => boolean,
+  { config }: ServeOptions,
+  rules: HttpRules,
 ): Server {
-  const { config } = options;
   const limits = {
     headersTimeout: config.openTimeoutMs,
     requestTimeout: Math.max(30_000, config.openTimeoutMs),
     connectionsCheckingInterval: 2000,
     maxHeaderSize: 16_384,
   };
-  const server = createServer(
-    limits,
-    makeHttpHandler(manager, { guard: new OperatorGuard(options), isForUs }),
-  );
+  const server = createServer(limits, makeHttpHandler(manager, rules));
   server.maxHeadersCount = 100;
   server.maxRequestsPerSocket = MAX_REQUESTS;
   // Who goes on all the same is not answered that, request by request.
@@ -147,10 +147,10 @@ function explain(error: NodeJS.ErrnoException, port: number, host: string): Erro
 }
 
 /** The first time it is told to, the server drains; the second time the process ends at once. */
-function stopWhenTold(manager: ConnectionManager, server: Server): void {
+function stopWhenTold(manager: ConnectionManager, operators: Operators, server: Server): void {
   const begin = (why: string): void => {
     console.log(`${why}: saying goodbye to ${manager.connectionCount} connections.`);
-    stop(manager, server).then(
+    stop(manager, operators, server).then(
       () => process.exit(0),
       (error) => {
         console.error(error);
@@ -161,8 +161,13 @@ function stopWhenTold(manager: ConnectionManager, server: Server): void {
   whenToldToStop(begin, () => process.exit(1));
 }
 
-async function stop(manager: ConnectionManager, server: Server): Promise<void> {
+async function stop(
+  manager: ConnectionManager,
+  operators: Operators,
+  server: Server,
+): Promise<void> {
   await manager.stop({ message: { type: "system", message: "The server is restarting." } });
+  await operators.stop();
   server.closeAllConnections();
   await new Promise((resolve) => server.close(resolve));
 }

@@ -281,6 +281,7 @@ export class ServerConnection extends Endpoint implements Connection<unknown>, S
     if (!this.isListening) return;
     // Somebody reads a foreign socket directly: keeping its messages would stop it for good.
     if (readElsewhere) this.inbound.inbox.ignoreRest();
+    if (this.userId !== undefined) this.counters.hitters?.users.add(this.userId, 1);
     this.inbound.receive(data, binary, this.lastActivityAt);
   }
 

@@ -1,3 +1,4 @@
+import { RecentHitters } from "./heavy-hitters.ts";
 import { Histogram } from "./histogram.ts";
 
 /** By whom a message was meant to be got. */
@@ -35,6 +36,8 @@ export class Counters {
   readonly refused: Map<number, number> = new Map();
   /** Errors that reached the `error` event, by stage. */
   readonly failures: Map<string, number> = new Map();
+  /** Rooms by what was delivered to them, and users by what they sent; null: nobody wants to know. */
+  hitters: { readonly rooms: RecentHitters; readonly users: RecentHitters } | null = null;
   /** From when a message is queued here to when all it is for have been written to, in seconds. */
   readonly fanOutSeconds: Histogram = new Histogram();
   /** How long the backplane takes to accept what is published, its way back to here included, in seconds. */
@@ -44,6 +47,12 @@ export class Counters {
     text: new Histogram(),
     binary: new Histogram(),
   };
+
+  /** From now on rooms and users are weighed, for whoever asks which are the heaviest. */
+  weigh(): { readonly rooms: RecentHitters; readonly users: RecentHitters } {
+    this.hitters ??= { rooms: new RecentHitters(), users: new RecentHitters() };
+    return this.hitters;
+  }
 }
 
 /** Counts one more of `key`. */

@@ -1,5 +1,5 @@
-import { type IntervalHistogram, monitorEventLoopDelay } from "node:perf_hooks";
 import type { Histogram } from "../meters/histogram.ts";
+import { LoopDelay } from "../meters/loop-delay.ts";
 import { checkOptions } from "../protocol/check-options.ts";
 import type { ConnectionManager } from "../server/connection-manager.ts";
 import type { TaskQueueStats } from "../tasks/task-queue.ts";
@@ -85,12 +85,10 @@ export function prometheusMetrics(
 
 function register(registry: MetricsRegistry): Set<Source> {
   const sources: Set<Source> = new Set();
-  const delay = monitorEventLoopDelay({ resolution: 10 });
-  delay.enable();
   for (const metric of [
     ...READINGS.map((reading) => metricOf(reading, sources)),
     taskMetric(sources),
-    delayMetric(delay),
+    delayMetric(new LoopDelay()),
   ]) {
     registry.registerMetric(metric);
   }
@@ -133,18 +131,13 @@ function taskMetric(sources: ReadonlySet<Source>): Metric {
 }
 
 /** How late the event loop was since it was last asked. */
-function delayMetric(delay: IntervalHistogram): Metric {
+function delayMetric(delay: LoopDelay): Metric {
   const help = "How late the event loop of the process was since the last scrape.";
-  const read = (): Sample[] => {
-    const delays = { p50: delay.percentile(50), p99: delay.percentile(99), max: delay.max };
-    // A histogram that has nothing yet says that its greatest value is below 0.
-    const samples = Object.entries(delays).map(([percentile, nanoseconds]) => ({
+  const read = (): Sample[] =>
+    Object.entries(delay.take()).map(([percentile, milliseconds]) => ({
       labels: { percentile },
-      value: Math.max(0, nanoseconds) / 1e9,
+      value: milliseconds / 1000,
     }));
-    delay.reset();
-    return samples;
-  };
   // Of several processes the one that is latest.
   return makeMetric(`${PREFIX}event_loop_delay_seconds`, help, "gauge", read, "max");
 }

@@ -58,7 +58,11 @@ export class LocalDelivery {
       if (packet.link === undefined) this.#hold(arrivals, packet, except);
     }
     const recipients = members.size - except.length;
-    this.#fanOut.counters.sent[group.audience] += recipients;
+    const { counters } = this.#fanOut;
+    counters.sent[group.audience] += recipients;
+    if (counters.hitters !== null && group.audience === "room") {
+      counters.hitters.rooms.add(group.name ?? "", recipients);
+    }
     return recipients;
   }
 

@@ -80,7 +80,9 @@ export class Messenger {
     idempotencyKey: string | null,
   ): Promise<Delivery> {
     const { history, isStarted } = this.#instance;
-    if (isStarted) return history.append(channel, packet, policy, idempotencyKey);
+    if (isStarted) {
+      return this.#instance.timed(history.append(channel, packet, policy, idempotencyKey));
+    }
     const message = "The manager is not running.";
     return Promise.reject(new BackplaneUnavailableError(message, "not-stored"));
   }
