@@ -6,11 +6,12 @@ import {
   jwtVerify,
   type ProtectedHeaderParameters,
 } from "jose";
+import { checkOptions } from "../protocol/check-options.ts";
 import { ConfigurationError } from "../protocol/errors.ts";
 import type { Authenticator } from "./authenticator.ts";
 import { MAX_TOKEN_BYTES } from "./extract-token.ts";
 import { principalFrom } from "./jwt-principal.ts";
-import { type TrustedKeyOptions, trustedKeys } from "./trusted-keys.ts";
+import { TRUSTED_KEY_OPTIONS, type TrustedKeyOptions, trustedKeys } from "./trusted-keys.ts";
 import type { KeyHint, VerificationKey } from "./verification-key.ts";
 
 /** Options of {@link jwtAuthenticator}. */
@@ -27,6 +28,14 @@ export interface JwtAuthenticatorOptions extends TrustedKeyOptions {
   readonly now?: () => number;
 }
 
+const JWT_OPTIONS = [
+  ...TRUSTED_KEY_OPTIONS,
+  "issuer",
+  "audience",
+  "clockSkewMs",
+  "scopesClaim",
+  "now",
+] as const;
 const MAX_CLOCK_SKEW_MS = 30_000;
 
 /**
@@ -41,6 +50,7 @@ const MAX_CLOCK_SKEW_MS = 30_000;
  * @throws ConfigurationError, TypeError or RangeError at once, if an option cannot be right
  */
 export function jwtAuthenticator(options: JwtAuthenticatorOptions): Authenticator {
+  checkOptions("jwtAuthenticator", options, JWT_OPTIONS);
   const { issuer, audience, clockSkewMs = 5_000, scopesClaim, now = Date.now } = options;
   if (!(clockSkewMs >= 0 && clockSkewMs <= MAX_CLOCK_SKEW_MS)) {
     throw new RangeError(`clockSkewMs is ${clockSkewMs}; allowed is 0 to ${MAX_CLOCK_SKEW_MS}.`);

@@ -2,6 +2,7 @@ import type { IncomingMessage, RequestListener, ServerResponse } from "node:http
 import type { Socket } from "node:net";
 import type { ConnectionManager } from "../server/connection-manager.ts";
 import { callApi } from "./api.ts";
+import { FOREIGN_HOST } from "./host-check.ts";
 import { HttpError } from "./http-error.ts";
 import { sendError, sendJson } from "./http-json.ts";
 import { METRICS_TYPE, metricsOf } from "./metrics.ts";
@@ -72,9 +73,6 @@ export function makeHttpHandler(
       });
   };
 }
-
-const FOREIGN_HOST =
-  "Without JWT_SECRET or JWKS_URL this server answers to localhost and loopback addresses alone.";
 
 function makeEndpoints(manager: ConnectionManager): ReadonlyMap<string, Endpoint> {
   const metrics = metricsOf(manager);

@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { pino } from "pino";
 import { ConfigurationError } from "../protocol/errors.ts";
+import { fitsPattern } from "../protocol/pattern.ts";
 import { ConnectionManager } from "../server/connection-manager.ts";
 import { attachTo } from "../upgrade/attach.ts";
 import { refuse } from "../upgrade/handshake.ts";
@@ -11,7 +12,7 @@ import { destroyOnError } from "../upgrade/upgrade.ts";
 import { backplaneFor } from "./backplane.ts";
 import { chatHandler } from "./chat.ts";
 import { HistoryQuota } from "./history-quota.ts";
-import { makeHostCheck } from "./host-check.ts";
+import { FOREIGN_HOST, makeHostCheck } from "./host-check.ts";
 import { makeHttpHandler } from "./http.ts";
 import { identifyBy } from "./identity.ts";
 import { OperatorGuard } from "./operator-guard.ts";
@@ -37,6 +38,7 @@ export async function serve(args: readonly string[]): Promise<void> {
   const router = new WebSocketRouter(manager, {
     authenticate: await identifyBy(options.jwt),
     trustProxy: options.trustProxy,
+    allowLoopbackOrigins: options.jwt === null,
     ...(options.origins !== undefined && { allowedOrigins: options.origins }),
   });
   const quota = new HistoryQuota({
@@ -49,9 +51,11 @@ export async function serve(args: readonly string[]): Promise<void> {
   const server = makeServer(manager, options, isForUs);
   attachTo(server, {
     serves: (request) => !isForUs(request) || router.serves(request),
+    unserved: (request) => router.unserved(request),
     handleUpgrade(request, socket, head) {
       if (isForUs(request)) return router.handleUpgrade(request, socket, head);
       socket.on("error", destroyOnError);
+      manager.logger.warnOnce("foreign_host", { status: 403 }, FOREIGN_HOST);
       refuse(socket, { status: 403 });
     },
   });
@@ -75,6 +79,7 @@ async function makeManager({
   messagesPerSecond,
   historyRooms,
   historyRoomBytes: maxBytes,
+  logLevel: level,
 }: ServeOptions): Promise<ConnectionManager> {
   const maxLength = config.historyMaxLength;
   const durable = {
@@ -92,11 +97,10 @@ async function makeManager({
     config,
     limits: { messagesPerSecond },
     // The first that fits holds.
-    rooms:
-      historyRooms === "*"
-        ? { "*": { announce: true, ...durable } }
-        : { [historyRooms]: { announce: true, ...durable }, "*": { announce: true } },
-    logger: pino({ base: { pid: process.pid } }, pino.destination(2)),
+    rooms: fitsPattern("*", historyRooms)
+      ? { "*": { announce: true, ...durable } }
+      : { [historyRooms]: { announce: true, ...durable }, "*": { announce: true } },
+    logger: pino({ base: { pid: process.pid }, level }, pino.destination(2)),
   });
 }
 

@@ -1,6 +1,7 @@
 import type { HistoryEntry, HistoryStore, LogName } from "../backplane/contract/history-store.ts";
 import type { Connection } from "../connection/connection.ts";
 import type { ServerConnection } from "../connection/server-connection.ts";
+import { checkOptions } from "../protocol/check-options.ts";
 import { replayed } from "../protocol/envelope.ts";
 import { Frame } from "../protocol/frame.ts";
 import { checkName } from "../protocol/names.ts";
@@ -59,6 +60,7 @@ export interface HistoryMessage {
   readonly data: string | Uint8Array;
 }
 
+const READ_OPTIONS = ["since", "limit"];
 const LIMIT = wholeNumber("", 100, 1, 10_000);
 
 /** What a reader of logs is made of. */
@@ -106,8 +108,10 @@ export class HistoryReader implements History {
   async #replay(
     connection: Connection<unknown>,
     room: string,
-    { since = BEGINNING, limit = Number.POSITIVE_INFINITY }: ReadOptions,
+    options: ReadOptions,
   ): Promise<number> {
+    checkOptions("history.replay", options, READ_OPTIONS);
+    const { since = BEGINNING, limit = Number.POSITIVE_INFINITY } = options;
     const to = this.#parts.find(connection.id);
     if (to === undefined) throw new RangeError("The connection is not one of this instance.");
     const log = checkLog(room);
@@ -135,7 +139,9 @@ export class HistoryReader implements History {
     return sent;
   }
 
-  async #page(room: string, { since = BEGINNING, limit }: ReadOptions): Promise<ReadResult> {
+  async #page(room: string, options: ReadOptions): Promise<ReadResult> {
+    checkOptions("history.read", options, READ_OPTIONS);
+    const { since = BEGINNING, limit } = options;
     const atMost = checkSetting("limit", limit, LIMIT);
     const page = await this.#parts.store.read(checkLog(room), since, atMost);
     const messages = page.entries.map(toMessage);

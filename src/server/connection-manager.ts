@@ -77,7 +77,7 @@ export class ConnectionManager {
     const offlineGraceMs = checkGrace(options.offlineGraceMs);
     this.config = resolveConfig(options.config);
     this.limits = resolveLimits(options.limits, this.config.maxConnectionsPerUser);
-    this.logger = new Log(options.logger ?? null, this.instanceId);
+    this.logger = new Log(options.logger, this.instanceId);
     const policy = new RoomPolicy(options.rooms, options.broadcast);
     this.counters = new Counters();
     const reporter = new Reporter(this.logger, this.counters);

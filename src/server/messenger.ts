@@ -1,5 +1,6 @@
 import type { MessagePacket } from "../backplane/contract/broker.ts";
 import type { Delivery } from "../connection/connection.ts";
+import { checkOptions } from "../protocol/check-options.ts";
 import { EncodedMessage } from "../protocol/encoded-message.ts";
 import { BackplaneUnavailableError } from "../protocol/errors.ts";
 import { checkName } from "../protocol/names.ts";
@@ -10,6 +11,9 @@ import type { Room } from "../rooms/room.ts";
 import type { Addresses } from "./addresses.ts";
 import type { LocalInstance } from "./instance.ts";
 import type { DurableSendOptions, SendOptions } from "./options.ts";
+
+const SEND_OPTIONS = ["except"];
+const DURABLE_SEND_OPTIONS = ["except", "persist", "idempotencyKey"];
 
 /**
  * Sends: checks and encodes a message once, decides whether it is stored, and hands it to the backplane. Every
@@ -37,16 +41,19 @@ export class Messenger {
   }
 
   toUser(user: string, message: Message, options: SendOptions): Promise<Delivery> {
+    checkOptions("sendToUser", options, SEND_OPTIONS);
     const packet = toPacket(message, options);
     const channel = this.#instance.registry.users.get(user)?.channel;
     return this.#instance.publish(channel ?? `user:${checkName("user", user)}`, packet);
   }
 
   toRoom(name: string, message: Message, options: DurableSendOptions): Promise<Delivery> {
+    checkOptions("broadcastToRoom", options, DURABLE_SEND_OPTIONS);
     return this.#toRoom(this.#instance.registry.room(checkRoom(name)), message, options);
   }
 
   toAll(message: Message, options: DurableSendOptions): Promise<Delivery> {
+    checkOptions("broadcast", options, DURABLE_SEND_OPTIONS);
     return this.#toRoom(this.#instance.registry.everyone, message, options);
   }
 

@@ -24,7 +24,10 @@ export interface ConnectionManagerOptions {
   readonly broadcast?: BroadcastOptions;
   /** How long a user who dropped without a normal close stays online, in milliseconds. Default 10,000. */
   readonly offlineGraceMs?: number;
-  /** Default: says nothing. */
+  /**
+   * Default: what somebody should do something about goes to the console, and with `DEBUG=roomcast` in the
+   * environment everything.
+   */
   readonly logger?: Logger;
 }
 
@@ -59,8 +62,7 @@ export function warnOfUnused(config: WebSocketConfig, log: Log): void {
   const message =
     `config has ${unused.join(" and ")}, but the manager has no backplane and runs on this process alone; ` +
     "to use Redis: new ConnectionManager({ config, backplane: redisBackplane({ url: config.redisUrl }) }).";
-  if (log.isOn) log.warn({}, message);
-  else console.warn(`roomcast: ${message}`);
+  log.advise({}, message);
 }
 
 export interface ConnectOptions {

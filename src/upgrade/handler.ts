@@ -43,6 +43,29 @@ export type Handler<P = Record<string, string>, M = IncomingMessage> =
 /** A handler whose path and schema are its route's concern. */
 export type AnyHandler = Handler<Record<string, string>, unknown>;
 
+const METHODS: readonly string[] = ["open", "message", "close"];
+
+/** @throws TypeError if it is none, or has methods that nobody would ever call. */
+export function checkHandler(path: string, handler: unknown): void {
+  if (typeof handler === "function") return;
+  if (typeof handler !== "object" || handler === null) {
+    throw new TypeError(`The handler of ${path} must be a function or an object.`);
+  }
+  for (const name of METHODS) {
+    const method: unknown = Reflect.get(handler, name);
+    if (method === undefined || typeof method === "function") continue;
+    throw new TypeError(`${name} of the handler of ${path} must be a function.`);
+  }
+  // An instance of a class may well have methods of its own.
+  if (Object.getPrototypeOf(handler) !== Object.prototype) return;
+  for (const [name, value] of Object.entries(handler)) {
+    if (typeof value !== "function" || METHODS.includes(name)) continue;
+    throw new TypeError(
+      `The handler of ${path} has ${name}, which nobody calls; there are ${METHODS.join(", ")}.`,
+    );
+  }
+}
+
 /** What a client is told when a handler failed: never what went wrong inside. */
 const FAILED = {
   code: "internal_error",

@@ -8,7 +8,7 @@ import { MAX_MESSAGE_SIZE, type WebSocketConfig } from "../protocol/config.ts";
 import { SUBPROTOCOL } from "../protocol/roomcast-v1.ts";
 import { checkSetting } from "../protocol/setting.ts";
 import type { StandardSchema } from "../protocol/standard-schema.ts";
-import type { AnyHandler } from "./handler.ts";
+import { type AnyHandler, checkHandler } from "./handler.ts";
 import { RoutePath } from "./route-path.ts";
 
 /** What a route asks for and gives, besides its handler. */
@@ -60,9 +60,7 @@ export function makeRoute(
 ): Route {
   checkOptions(`The route ${path}`, options, ROUTE_OPTIONS);
   const { schema, subprotocols = [], maxMessageSize, authorize } = options;
-  if (typeof handler !== "function" && (typeof handler !== "object" || handler === null)) {
-    throw new TypeError(`The handler of ${path} must be a function or an object.`);
-  }
+  checkHandler(path, handler);
   if (authorize !== undefined && typeof authorize !== "function") {
     throw new TypeError(`The option authorize of ${path} must be a function.`);
   }

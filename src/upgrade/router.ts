@@ -11,6 +11,8 @@ import { ConnectionManager } from "../server/connection-manager.ts";
 import { attachTo, type UpgradeServer } from "./attach.ts";
 import type { AnyHandler, Handler } from "./handler.ts";
 import { refuse } from "./handshake.ts";
+import { checkOrigins } from "./origin.ts";
+import { adviseOnPath } from "./refusal-advice.ts";
 import { type Access, makeRoute, type Route, type RouteOptions } from "./route.ts";
 import { type Params, splitTarget } from "./route-path.ts";
 import { destroyOnError, type UpgradeRules, upgrade } from "./upgrade.ts";
@@ -24,9 +26,14 @@ export interface WebSocketRouterOptions {
   readonly prefix?: string;
   /**
    * The origins browsers may connect from, exactly as they send them; `*` for any. Default: only pages
-   * of the host itself.
+   * of the host itself, and those of `allowLoopbackOrigins`.
    */
   readonly allowedOrigins?: readonly string[];
+  /**
+   * Without `allowedOrigins`: whether pages that this machine serves to itself, such as those of a development server
+   * on another port, may connect to this machine. Default: unless `NODE_ENV` is "production".
+   */
+  readonly allowLoopbackOrigins?: boolean;
   /**
    * The addresses and subnets (`10.0.0.0/8`) of your proxies, whose `X-Forwarded-For` tells the client's
    * address. Default: none, the address is that of the connection.
@@ -39,6 +46,7 @@ export const ROUTER_OPTIONS = [
   "authenticationTimeoutMs",
   "prefix",
   "allowedOrigins",
+  "allowLoopbackOrigins",
   "trustProxy",
 ] as const;
 
@@ -115,19 +123,24 @@ export class WebSocketRouter {
     }
     checkOptions("WebSocketRouter", options, ROUTER_OPTIONS);
     const { authenticate = [], prefix = "", allowedOrigins, trustProxy } = options;
-    if (prefix !== "" && !prefix.startsWith("/")) {
+    const { allowLoopbackOrigins } = options;
+    if (typeof prefix !== "string" || (prefix !== "" && !prefix.startsWith("/"))) {
       throw new TypeError(`prefix must begin with /, not ${JSON.stringify(prefix)}.`);
+    }
+    if (allowLoopbackOrigins !== undefined && typeof allowLoopbackOrigins !== "boolean") {
+      throw new TypeError("allowLoopbackOrigins must be true or false.");
     }
     this.#manager = manager;
     this.#prefix = prefix.endsWith("/") ? prefix.slice(0, -1) : prefix;
     this.#rules = {
-      authenticators: typeof authenticate === "function" ? [authenticate] : authenticate,
+      authenticators: checkAuthenticators(authenticate),
       authenticationTimeoutMs: checkSetting(
         "authenticationTimeoutMs",
         options.authenticationTimeoutMs,
         AUTHENTICATION_TIMEOUT,
       ),
       allowedOrigins: checkOrigins(allowedOrigins),
+      allowsLoopback: () => allowLoopbackOrigins ?? process.env.NODE_ENV !== "production",
       trusted: trustProxy === undefined ? null : trustedHops(trustProxy),
       host: {
         report: (error, connection) => manager.reportError(error, "handler", connection),
@@ -139,9 +152,17 @@ export class WebSocketRouter {
   /**
    * Takes the upgrades of a server that are for this router's paths. Changes no setting of the server
    * and leaves other upgrades to other listeners; where there is none, they get a 404.
+   *
+   * @throws TypeError if it is no server, saying where to find it.
    */
   attach(server: UpgradeServer): void {
     attachTo(server, this);
+  }
+
+  /** See `Upgrader`. @internal */
+  unserved(request: IncomingMessage): void {
+    const paths = this.#routes.map(({ path }) => path.text);
+    adviseOnPath(this.#manager.logger, splitTarget(request).pathname, paths);
   }
 
   /** Whether a request is for one of this router's paths. */
@@ -158,6 +179,7 @@ export class WebSocketRouter {
     const found = this.#find(request);
     this.#last = null;
     if (found === null) {
+      this.unserved(request);
       refuse(socket, { status: 404 });
       return;
     }
@@ -185,6 +207,13 @@ export class WebSocketRouter {
     const { config } = this.#manager;
     // The schema among the options is what makes the messages of this very handler.
     const made = makeRoute(this.#prefix + path, access, options, handler as AnyHandler, config);
+    const before = this.#routes.find((earlier) => earlier.path.covers(made.path))?.path.text;
+    if (before === made.path.text) throw new TypeError(`There is a route ${before} already.`);
+    if (before !== undefined) {
+      throw new TypeError(
+        `The route ${made.path.text} would never be reached: ${before} takes its requests. Add it before that one.`,
+      );
+    }
     this.#routes.push(made);
     return this;
   }
@@ -220,9 +249,13 @@ function checkScopes(path: string, scopes: readonly string[]): readonly string[]
   throw new TypeError(`The scopes of ${path} must be a list of one or more.`);
 }
 
-function checkOrigins(origins: readonly string[] | undefined): readonly string[] | undefined {
-  if (origins !== undefined && !Array.isArray(origins)) {
-    throw new TypeError('allowedOrigins must be a list such as ["https://app.example.org"].');
+function checkAuthenticators(
+  authenticate: Authenticator | readonly Authenticator[],
+): readonly Authenticator[] {
+  const list = Array.isArray(authenticate) ? [...authenticate] : [authenticate];
+  for (const one of list) {
+    if (typeof one === "function") continue;
+    throw new TypeError("authenticate must be a function (request, { token }), or a list of such.");
   }
-  return origins;
+  return list;
 }
