@@ -45,7 +45,10 @@ export interface Connection<M = IncomingMessage> extends AsyncIterable<M> {
   readonly userId: string | undefined;
   /** Who it belongs to, as it was proven; null where nothing was. */
   readonly principal: Principal | null;
-  /** The rooms it is in, or was in when it closed. */
+  /**
+   * The rooms it is in, or was in when it closed. While what it sent before is still being handled, joining and
+   * leaving go on to change them.
+   */
   readonly rooms: ReadonlySet<string>;
   /** As given to `connect`; the application's own. */
   readonly metadata: Record<string, unknown>;

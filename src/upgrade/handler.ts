@@ -181,6 +181,7 @@ export class Handling implements Consumer<unknown>, Follower {
     } catch (error) {
       this.#host.report(error, this.#connection);
     }
+    this.#connection.follow(null);
     this.#host.ended();
   }
 }
