@@ -71,6 +71,7 @@ export {
   ConfigurationError,
   ConnectionClosedError,
   ConnectionFailedError,
+  MessageRefusedError,
   MessageTooLargeError,
   QueueFullError,
   WebSocketError,
@@ -110,7 +111,13 @@ export {
   type TaskQueueStats,
 } from "./tasks/task-queue.ts";
 export type { UpgradeServer } from "./upgrade/attach.ts";
-export type { Context, Handler, HandlerFunction, HandlerObject } from "./upgrade/handler.ts";
+export type {
+  Answer,
+  Context,
+  Handler,
+  HandlerFunction,
+  HandlerObject,
+} from "./upgrade/handler.ts";
 export type { RouteOptions } from "./upgrade/route.ts";
 export type { Params } from "./upgrade/route-path.ts";
 export { WebSocketRouter, type WebSocketRouterOptions } from "./upgrade/router.ts";

@@ -1,11 +1,13 @@
 import type { IncomingMessage as HttpRequest } from "node:http";
 import type { Principal } from "../auth/authenticator.ts";
-import type { CloseInfo, Connection, IncomingMessage } from "../connection/connection.ts";
+import type { CloseInfo, Connection, Delivery, IncomingMessage } from "../connection/connection.ts";
 import type { Follower, ServerConnection } from "../connection/server-connection.ts";
 import type { Consumer } from "../inbound/inbox.ts";
 import type { Receipt } from "../inbound/receipt.ts";
 import type { Form } from "../meters/counters.ts";
 import { CloseCode } from "../protocol/close-codes.ts";
+import { MessageRefusedError } from "../protocol/errors.ts";
+import type { Message } from "../protocol/payload.ts";
 import { isThenable } from "../protocol/thenable.ts";
 
 /** What a handler knows besides its connection. */
@@ -20,13 +22,25 @@ export interface Context<P = Record<string, string>> {
 }
 
 /**
+ * What a `message` handler may return. A client of `roomcast.v1` that sent the message with an id, as `request` does, gets
+ * it as JSON with the acknowledgement. Nothing, and what sends resolve to, acknowledges alone: whom a message
+ * reached is no client's business.
+ */
+export type Answer = Message | Delivery | undefined;
+
+/**
  * Called as things happen. Messages come one after another: a promise holds back the next. One that
  * throws reaches the `error` event and the client as an `error` frame with a constant text, and the
- * connection stays open; `open` that throws closes it with 1011.
+ * connection stays open; `MessageRefusedError` reaches the client alone, with its own. `open` that throws closes it
+ * with 1011.
  */
 export interface HandlerObject<P = Record<string, string>, M = IncomingMessage> {
   open?(connection: Connection<M>, context: Context<P>): unknown;
-  message?(connection: Connection<M>, message: M, context: Context<P>): unknown;
+  message?(
+    connection: Connection<M>,
+    message: M,
+    context: Context<P>,
+  ): Answer | PromiseLike<Answer>;
   close?(connection: Connection<M>, info: CloseInfo, context: Context<P>): unknown;
 }
 
@@ -139,15 +153,9 @@ export class Handling implements Consumer<unknown>, Follower {
     const from = performance.now();
     try {
       const result = this.#handler.message?.(this.#connection, message, this.#context);
-      if (!isThenable(result)) {
-        this.#handled(form, from);
-        return receipt?.done(result);
-      }
+      if (!isThenable(result)) return this.#handled(result, receipt, form, from);
       return Promise.resolve(result).then(
-        (answer) => {
-          this.#handled(form, from);
-          return receipt?.done(answer);
-        },
+        (answer) => this.#handled(answer, receipt, form, from),
         (error: unknown) => this.#messageFailed(error, receipt),
       );
     } catch (error) {
@@ -155,12 +163,18 @@ export class Handling implements Consumer<unknown>, Follower {
     }
   }
 
-  #handled(form: Form, from: number): void {
-    const { processingSeconds } = this.#connection.counters;
-    processingSeconds[form].observe((performance.now() - from) / 1000);
+  #handled(answer: Answer, receipt: Receipt | null, form: Form, from: number): void {
+    const { counters, inbound } = this.#connection;
+    counters.processingSeconds[form].observe((performance.now() - from) / 1000);
+    inbound.understood();
+    receipt?.done(tellsOfDelivery(answer) ? undefined : answer);
   }
 
   #messageFailed(error: unknown, receipt: Receipt | null): void {
+    if (error instanceof MessageRefusedError) {
+      this.#connection.inbound.refuse(error, receipt);
+      return;
+    }
     this.#host.report(error, this.#connection);
     if (receipt === null) this.#connection.tell({ type: "error", ...FAILED });
     else receipt.failed(FAILED.code, FAILED.message);
@@ -184,4 +198,11 @@ export class Handling implements Consumer<unknown>, Follower {
     this.#connection.follow(null);
     this.#host.ended();
   }
+}
+
+/** Whether an answer is what a send resolves to, or several of those. */
+function tellsOfDelivery(answer: Answer): boolean {
+  if (typeof answer !== "object" || answer === null) return false;
+  if (Array.isArray(answer)) return answer.length > 0 && answer.every(tellsOfDelivery);
+  return "localRecipients" in answer && "scope" in answer;
 }
