@@ -52,6 +52,7 @@ export type {
   Delivery,
   IncomingMessage,
 } from "./connection/connection.ts";
+export type { WsSocket } from "./connection/ws-socket.ts";
 export type {
   History,
   HistoryMessage,
@@ -118,6 +119,6 @@ export type {
   HandlerFunction,
   HandlerObject,
 } from "./upgrade/handler.ts";
-export type { RouteOptions } from "./upgrade/route.ts";
+export type { RouteOptions } from "./upgrade/route-options.ts";
 export type { Params } from "./upgrade/route-path.ts";
 export { WebSocketRouter, type WebSocketRouterOptions } from "./upgrade/router.ts";

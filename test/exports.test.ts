@@ -124,6 +124,7 @@ const EXPORTS: Record<string, string[]> = {
     "type WebSocketConfig",
     "type WebSocketErrorOptions",
     "type WebSocketRouterOptions",
+    "type WsSocket",
   ],
   "./auth": [
     "apiKeyAuthenticator",

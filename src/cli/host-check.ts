@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { isIP } from "node:net";
-import { isLoopbackHost } from "../upgrade/loopback.ts";
+import { isLoopbackHost } from "../upgrade/request/loopback.ts";
 import type { ServeOptions } from "./serve-options.ts";
 
 /** What others are told, and whoever runs the server. */

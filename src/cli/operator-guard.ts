@@ -5,8 +5,8 @@ import { extractToken } from "../auth/extract-token.ts";
 import { addressGroup, clientAddress, trustedHops } from "../limits/client-address.ts";
 import { FailureLimit } from "../limits/failure-limit.ts";
 import { AuthenticationError } from "../protocol/errors.ts";
-import { isFromLoopback } from "../upgrade/loopback.ts";
-import { isForeignOrigin } from "../upgrade/origin.ts";
+import { isFromLoopback } from "../upgrade/request/loopback.ts";
+import { isForeignOrigin } from "../upgrade/request/origin.ts";
 import { HttpError } from "./http-error.ts";
 import type { ServeOptions } from "./serve-options.ts";
 

@@ -3,8 +3,8 @@ import { loadConfig, type WebSocketConfig } from "../protocol/config.ts";
 import { ConfigurationError } from "../protocol/errors.ts";
 import { quote } from "../protocol/names.ts";
 import { optional, wholeNumber } from "../protocol/setting.ts";
-import { isLoopbackHost } from "../upgrade/loopback.ts";
-import { faultOfOrigin } from "../upgrade/origin.ts";
+import { isLoopbackHost } from "../upgrade/request/loopback.ts";
+import { faultOfOrigin } from "../upgrade/request/origin.ts";
 import { type Flags, parseFlags, readFlagOrSetting, readText } from "./flags.ts";
 import { type JwtSettings, readJwtSettings } from "./jwt-settings.ts";
 

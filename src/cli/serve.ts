@@ -6,7 +6,7 @@ import { ConfigurationError } from "../protocol/errors.ts";
 import { fitsPattern } from "../protocol/pattern.ts";
 import { ConnectionManager } from "../server/connection-manager.ts";
 import { attachTo } from "../upgrade/attach.ts";
-import { refuse } from "../upgrade/handshake.ts";
+import { refuse } from "../upgrade/request/handshake.ts";
 import { WebSocketRouter } from "../upgrade/router.ts";
 import { destroyOnError } from "../upgrade/upgrade.ts";
 import { backplaneFor } from "./backplane.ts";
@@ -16,6 +16,7 @@ import { FOREIGN_HOST, makeHostCheck } from "./host-check.ts";
 import { makeHttpHandler } from "./http.ts";
 import { identifyBy } from "./identity.ts";
 import { OperatorGuard } from "./operator-guard.ts";
+import { printable } from "./printable.ts";
 import { authorizeByRoomClaim } from "./room-claim.ts";
 import { readServeOptions, SERVE_HELP, type ServeOptions } from "./serve-options.ts";
 import { runWorkers, whenToldToStop } from "./workers.ts";
@@ -59,10 +60,29 @@ export async function serve(args: readonly string[]): Promise<void> {
       refuse(socket, { status: 403 });
     },
   });
-  await manager.start();
+  const trouble = await startManager(manager);
   await listen(server, options);
   stopWhenTold(manager, server);
   if (cluster.isPrimary) announce(options, (server.address() as AddressInfo).port);
+  if (trouble !== null && (cluster.isPrimary || cluster.worker?.id === 1)) console.log(trouble);
+}
+
+/** Starts it. Why it runs degraded, if it does: that is said in a line of its own, and not as an error. */
+async function startManager(manager: ConnectionManager): Promise<string | null> {
+  const reasons: unknown[] = [];
+  const off = manager.on("error", (error, context) => {
+    if (context.stage === "backplane") reasons.push(error);
+    else manager.logger.error({ err: error, ...context }, "unhandled error");
+  });
+  await manager.start();
+  off();
+  if (manager.status !== "degraded") return null;
+  const [reason] = reasons;
+  const why = reason instanceof Error ? reason.message : "it does not answer";
+  return (
+    `Redis cannot be reached: ${printable(why)}. This process goes on by itself, degraded, and joins the others ` +
+    "when Redis is there."
+  );
 }
 
 function announce({ jwt, host }: ServeOptions, port: number): void {

@@ -63,7 +63,7 @@ export interface HistoryMessage {
 const READ_OPTIONS = ["since", "limit"];
 const LIMIT = wholeNumber("", 100, 1, 10_000);
 
-/** What a reader of logs is made of. */
+/** What a reader of logs is made of. @internal */
 export interface HistoryParts {
   readonly store: HistoryStore;
   /** The connection of this instance that has an id. */
@@ -73,6 +73,7 @@ export interface HistoryParts {
   readonly failed: (error: unknown) => void;
 }
 
+/** @internal */
 export class HistoryReader implements History {
   readonly #parts: HistoryParts;
 

@@ -37,7 +37,7 @@ export interface HistoryOptions {
 /** What holds for messages to everyone. */
 export type BroadcastOptions = Pick<RoomOptions, "history" | "whenUnavailable">;
 
-/** A policy with its defaults, checked. */
+/** A policy with its defaults, checked. @internal */
 export interface RoomRules {
   readonly history: LogRules | null;
   readonly whenUnavailable: "reject" | "ephemeral";
@@ -47,7 +47,7 @@ export interface RoomRules {
 /** Policies by pattern: `*` stands for any characters. The first that fits holds. */
 export type RoomPolicies = Readonly<Record<string, RoomOptions>>;
 
-/** Finds the rules of a room. */
+/** Finds the rules of a room. @internal */
 export class RoomPolicy {
   readonly #policies: readonly { readonly pattern: string; readonly rules: RoomRules }[];
   /** The rules of messages to everyone. */

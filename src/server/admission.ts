@@ -4,6 +4,7 @@ import { checkOwnConnectionId, makeConnectionId } from "../connection/connection
 import type { ConnectionBounds, RouteRules } from "../connection/host.ts";
 import { ServerConnection } from "../connection/server-connection.ts";
 import { isOwned } from "../connection/socket-events.ts";
+import type { WsSocket } from "../connection/ws-socket.ts";
 import { type Seating, Seats } from "../limits/seats.ts";
 import { checkOptions } from "../protocol/check-options.ts";
 import { CloseCode } from "../protocol/close-codes.ts";
@@ -111,10 +112,10 @@ export class Admission {
   // Connections
 
   /** Registers a socket of the application's own; see `ConnectionManager.connect`. */
-  connect(socket: WebSocket, options: ConnectOptions): ServerConnection {
+  connect(socket: WsSocket, options: ConnectOptions): ServerConnection {
     checkOptions("connect", options, CONNECT_OPTIONS);
     const id = makeConnectionId(this.#instance.id);
-    const connection = this.#make(socket, options, {
+    const connection = this.#make(socket as WebSocket, options, {
       id,
       addressGroup: null,
       rules: NO_RULES,

@@ -1,9 +1,9 @@
-import type { WebSocket } from "ws";
 import { memoryBackplane } from "../backplane/memory/memory-backplane.ts";
 import type { Connection, Delivery, IncomingMessage } from "../connection/connection.ts";
 import { makeInstanceId } from "../connection/connection-id.ts";
 import type { ServerConnection } from "../connection/server-connection.ts";
 import { Sweep } from "../connection/sweep.ts";
+import type { WsSocket } from "../connection/ws-socket.ts";
 import { type History, HistoryReader } from "../durable/history.ts";
 import { Log } from "../events/log.ts";
 import { Counters } from "../meters/counters.ts";
@@ -176,7 +176,7 @@ export class ConnectionManager {
    *
    * @throws TypeError or RangeError if an option is wrong or the socket is registered already.
    */
-  connect(socket: WebSocket, options: ConnectOptions = {}): Connection {
+  connect(socket: WsSocket, options: ConnectOptions = {}): Connection {
     // Without a schema, messages are what the client sent.
     return this.admission.connect(socket, options) as Connection<IncomingMessage>;
   }

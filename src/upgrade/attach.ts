@@ -1,8 +1,8 @@
 import type { IncomingMessage, Server } from "node:http";
 import type { Server as SecureServer } from "node:https";
 import type { Duplex } from "node:stream";
-import { refuse } from "./handshake.ts";
-import { answerAsRequest, offersWebSocket } from "./not-an-upgrade.ts";
+import { refuse } from "./request/handshake.ts";
+import { answerAsRequest, offersWebSocket } from "./request/not-an-upgrade.ts";
 import { destroyOnError } from "./upgrade.ts";
 
 /** Node's servers, which emit `upgrade`. */

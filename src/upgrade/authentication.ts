@@ -5,7 +5,7 @@ import { extractToken, MAX_TOKEN_BYTES } from "../auth/extract-token.ts";
 import { AuthenticationError } from "../protocol/errors.ts";
 import { checkName } from "../protocol/names.ts";
 import { isThenable } from "../protocol/thenable.ts";
-import type { Refusal } from "./handshake.ts";
+import type { Refusal } from "./request/handshake.ts";
 
 /** What every answer of 503 carries: the time in seconds after which to try again. */
 export const RETRY_LATER = { status: 503, headers: { "Retry-After": "5" } } as const;

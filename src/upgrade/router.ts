@@ -10,10 +10,11 @@ import type { SchemaOutput, StandardSchema } from "../protocol/standard-schema.t
 import { ConnectionManager } from "../server/connection-manager.ts";
 import { attachTo, type UpgradeServer } from "./attach.ts";
 import type { AnyHandler, Handler } from "./handler.ts";
-import { refuse } from "./handshake.ts";
-import { checkOrigins } from "./origin.ts";
-import { adviseOnPath } from "./refusal-advice.ts";
-import { type Access, makeRoute, type Route, type RouteOptions } from "./route.ts";
+import { refuse } from "./request/handshake.ts";
+import { checkOrigins } from "./request/origin.ts";
+import { adviseOnPath } from "./request/refusal-advice.ts";
+import { type Access, makeRoute, type Route } from "./route.ts";
+import type { RouteOptions } from "./route-options.ts";
 import { type Params, splitTarget } from "./route-path.ts";
 import { destroyOnError, type UpgradeRules, upgrade } from "./upgrade.ts";
 

@@ -21,10 +21,11 @@ import {
   reauthenticate,
   type Verdict,
 } from "./authentication.ts";
-import { type Context, type HandlerHost, Handling } from "./handler.ts";
-import { checkHandshake, type Refusal, refuse } from "./handshake.ts";
-import { isForeignOrigin, isLoopbackPage } from "./origin.ts";
-import { adviseOnRefusal } from "./refusal-advice.ts";
+import type { Context } from "./handler.ts";
+import { type HandlerHost, Handling } from "./handling.ts";
+import { checkHandshake, type Refusal, refuse } from "./request/handshake.ts";
+import { isForeignOrigin, isLoopbackPage } from "./request/origin.ts";
+import { adviseOnRefusal } from "./request/refusal-advice.ts";
 import type { Route } from "./route.ts";
 import { splitTarget } from "./route-path.ts";
 

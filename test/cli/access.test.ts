@@ -123,6 +123,32 @@ test("serve without tokens lets in pages of this machine, and says once how to l
   await expect(Client.connect(`${locked.wsUrl}/ws`, { origin })).rejects.toThrow("403");
 });
 
+test("serve says in one line that Redis is away, and goes on", async () => {
+  const { wsUrl, output } = await serve({ REDIS_URL: "redis://:hunter2@127.0.0.1:1" });
+  await expect
+    .poll(() => output())
+    .toContain("Redis cannot be reached: connect ECONNREFUSED 127.0.0.1:1.");
+  expect(output()).not.toContain("unhandled error");
+  expect(output()).not.toContain("hunter2");
+  const client = await Client.connect(`${wsUrl}/ws`);
+  client.send({ type: "ping" });
+  await client.nextOfType("pong");
+  await client.close();
+});
+
+test.each(["-h", "--help"])("roomcast %s shows the help, of a command too", (flag) => {
+  expect(roomcast([flag])).toMatchObject({
+    status: 0,
+    stdout: expect.stringContaining("Commands:"),
+  });
+  const { stdout } = roomcast(["serve", flag]);
+  expect(stdout).toContain("Usage: roomcast serve");
+});
+
+test.each(["-v", "--version"])("roomcast %s shows the version", (flag) => {
+  expect(roomcast([flag]).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+});
+
 test("serve --log-level says how much is logged", async () => {
   const chatty = await serve({}, "--log-level", "debug");
   const quiet = await serve({ ROOMCAST_LOG_LEVEL: "silent" });

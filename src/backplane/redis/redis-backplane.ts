@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { checkOptions } from "../../protocol/check-options.ts";
 import { ConfigurationError } from "../../protocol/errors.ts";
 import { isName } from "../../protocol/names.ts";
+import { checkPeer } from "../../protocol/peer.ts";
 import type { Attachment, Backplane, Instance } from "../contract/backplane.ts";
 import type { Receiver } from "../core/echo-broker.ts";
 import { RedisLink } from "./channels.ts";
@@ -35,6 +36,7 @@ const LEASE_MS = { min: 1000, max: 3_600_000 };
  * @throws TypeError or RangeError naming the option that is wrong.
  */
 export function redisBackplane(options: RedisBackplaneOptions = {}): Backplane {
+  checkPeer("@redis/client", "redisBackplane");
   const { prefix = "ws:", leaseMs = 15_000 } = options;
   checkOptions("redisBackplane", options, REDIS_OPTIONS);
   checkLocation(options, prefix, leaseMs);

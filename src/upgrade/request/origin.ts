@@ -1,5 +1,5 @@
 import type { IncomingMessage } from "node:http";
-import { quote } from "../protocol/names.ts";
+import { quote } from "../../protocol/names.ts";
 import { isFromLoopback, isLoopbackHost } from "./loopback.ts";
 
 /**

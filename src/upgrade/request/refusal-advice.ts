@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
-import type { Log } from "../events/log.ts";
-import { quote } from "../protocol/names.ts";
+import type { Log } from "../../events/log.ts";
+import { quote } from "../../protocol/names.ts";
 import type { Refusal, RefusalReason } from "./handshake.ts";
 import { faultOfOrigin } from "./origin.ts";
 
