@@ -1,8 +1,9 @@
-import { readFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { install } from "./support/installed.ts";
-import { repositoryRoot } from "./support/repository.ts";
+import { repositoryRoot, trackedFiles } from "./support/repository.ts";
 
 describe("without the optional packages", () => {
   const installed = install();
@@ -90,5 +91,54 @@ describe("the types", () => {
     const text = readFileSync(join(repositoryRoot, "package.json"), "utf8");
     const { dependencies }: { dependencies: Record<string, string> } = JSON.parse(text);
     expect(Object.keys(dependencies).filter((name) => name.startsWith("@types/"))).toEqual([]);
+  });
+});
+
+describe("the package", () => {
+  const { stdout } = spawnSync("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], {
+    cwd: repositoryRoot,
+    encoding: "utf8",
+  });
+  const [packed]: [{ files: { path: string }[] }] = JSON.parse(stdout);
+  const files = new Set(packed.files.map(({ path }) => path));
+  const folders = new Set(packed.files.map(({ path }) => dirname(path)));
+  const read = (file: string): string => readFileSync(join(repositoryRoot, file), "utf8");
+  const linksIn = (file: string): string[] =>
+    [...read(file).matchAll(/\]\(([^)#\s]+)/g)].map(([, link = ""]) => link);
+
+  test("brings the documentation and the examples along", () => {
+    const wanted = trackedFiles().filter((file) => /^(docs|examples)\//.test(file));
+    expect(wanted.length).toBeGreaterThan(40);
+    expect(wanted.filter((file) => !files.has(file))).toEqual([]);
+  });
+
+  test("has no link in its documentation that leads nowhere within it", () => {
+    const pages = [...files].filter((file) => /^docs\/.*\.md$/.test(file));
+    const lost = pages.flatMap((page) =>
+      linksIn(page)
+        .filter((link) => !link.includes("://"))
+        .map((link) => join(dirname(page), link))
+        .filter((target) => !files.has(target) && !folders.has(target)),
+    );
+    expect(lost).toEqual([]);
+  });
+
+  test("has a README whose links work on any page that shows it", () => {
+    const home = "https://github.com/roomcast/roomcast/blob/main/";
+    const links = linksIn("README.md");
+    expect(links.filter((link) => !link.startsWith("https://"))).toEqual([]);
+    const ours = links
+      .filter((link) => link.startsWith(home))
+      .map((link) => link.slice(home.length));
+    expect(ours.length).toBeGreaterThan(15);
+    expect(ours.filter((path) => !existsSync(join(repositoryRoot, path)))).toEqual([]);
+  });
+
+  test("says where it comes from and where to report what is wrong", () => {
+    expect(JSON.parse(read("package.json"))).toMatchObject({
+      repository: { url: "git+https://github.com/roomcast/roomcast.git" },
+      homepage: "https://github.com/roomcast/roomcast#readme",
+      bugs: { url: "https://github.com/roomcast/roomcast/issues" },
+    });
   });
 });

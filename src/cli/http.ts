@@ -74,7 +74,8 @@ export function makeHttpHandler(
   };
 }
 
-function makeEndpoints(manager: ConnectionManager): ReadonlyMap<string, Endpoint> {
+/** What is answered besides the pages and `/api`, by its path. */
+export function makeEndpoints(manager: ConnectionManager): ReadonlyMap<string, Endpoint> {
   const metrics = metricsOf(manager);
   const ready = async (response: ServerResponse): Promise<void> => {
     const health = await manager.health();
