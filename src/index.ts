@@ -45,12 +45,14 @@ export type {
 } from "./backplane/contract/task-store.ts";
 export { memoryBackplane } from "./backplane/memory/memory-backplane.ts";
 export type {
+  AnyConnection,
   Authorize,
   CloseInfo,
   Connection,
   ConnectionState,
   Delivery,
   IncomingMessage,
+  UserConnection,
 } from "./connection/connection.ts";
 export type { WsSocket } from "./connection/ws-socket.ts";
 export type {

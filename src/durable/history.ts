@@ -1,5 +1,5 @@
 import type { HistoryEntry, HistoryStore, LogName } from "../backplane/contract/history-store.ts";
-import type { Connection } from "../connection/connection.ts";
+import type { AnyConnection } from "../connection/connection.ts";
 import type { ServerConnection } from "../connection/server-connection.ts";
 import { checkOptions } from "../protocol/check-options.ts";
 import { replayed } from "../protocol/envelope.ts";
@@ -28,7 +28,7 @@ export interface History {
    * `{"type":"replay","message_id":…,"data":…}`, a binary one as a binary frame with that as its header.
    * Resolves to how many were sent.
    */
-  replay(connection: Connection<unknown>, room: string, options?: ReadOptions): Promise<number>;
+  replay(connection: AnyConnection, room: string, options?: ReadOptions): Promise<number>;
 
   /** How often members of this instance had to be told that messages were lost for good. */
   readonly gaps: number;
@@ -98,19 +98,11 @@ export class HistoryReader implements History {
     return Object.assign(first, { [Symbol.asyncIterator]: () => this.#all(first, room, options) });
   }
 
-  replay(
-    connection: Connection<unknown>,
-    room: string,
-    options: ReadOptions = {},
-  ): Promise<number> {
+  replay(connection: AnyConnection, room: string, options: ReadOptions = {}): Promise<number> {
     return unawaited(this.#replay(connection, room, options), this.#parts.failed);
   }
 
-  async #replay(
-    connection: Connection<unknown>,
-    room: string,
-    options: ReadOptions,
-  ): Promise<number> {
+  async #replay(connection: AnyConnection, room: string, options: ReadOptions): Promise<number> {
     checkOptions("history.replay", options, READ_OPTIONS);
     const { since = BEGINNING, limit = Number.POSITIVE_INFINITY } = options;
     const to = this.#parts.find(connection.id);

@@ -1,5 +1,6 @@
 import type { WebSocket } from "ws";
 import type { UserLimit } from "../backplane/contract/presence-store.ts";
+import type { AnyConnection, Connection, IncomingMessage } from "../connection/connection.ts";
 import { checkOwnConnectionId, makeConnectionId } from "../connection/connection-id.ts";
 import type { ConnectionBounds, RouteRules } from "../connection/host.ts";
 import { ServerConnection } from "../connection/server-connection.ts";
@@ -112,10 +113,19 @@ export class Admission {
   // Connections
 
   /** Registers a socket of the application's own; see `ConnectionManager.connect`. */
-  connect(socket: WsSocket, options: ConnectOptions): ServerConnection {
+  connect<D extends object>(
+    socket: WsSocket,
+    options: ConnectOptions<D>,
+  ): Connection<IncomingMessage, D> {
+    const connection = this.#connect(socket as WebSocket, options as ConnectOptions);
+    // Without a schema, messages are what the client sent; metadata is kept as it was given.
+    return connection as AnyConnection as Connection<IncomingMessage, D>;
+  }
+
+  #connect(socket: WebSocket, options: ConnectOptions): ServerConnection {
     checkOptions("connect", options, CONNECT_OPTIONS);
     const id = makeConnectionId(this.#instance.id);
-    const connection = this.#make(socket as WebSocket, options, {
+    const connection = this.#make(socket, options, {
       id,
       addressGroup: null,
       rules: NO_RULES,

@@ -1,6 +1,6 @@
 import type { Principal } from "../auth/authenticator.ts";
 import type { Backplane } from "../backplane/contract/backplane.ts";
-import type { Connection, Delivery } from "../connection/connection.ts";
+import type { AnyConnection, Delivery } from "../connection/connection.ts";
 import type { Log } from "../events/log.ts";
 import type { Logger } from "../events/logger.ts";
 import { resolveConfig, type WebSocketConfig } from "../protocol/config.ts";
@@ -65,7 +65,7 @@ export function warnOfUnused(config: WebSocketConfig, log: Log): void {
   log.advise({}, message);
 }
 
-export interface ConnectOptions {
+export interface ConnectOptions<D extends object = Record<string, unknown>> {
   /** Unique in the cluster; the holder of an id in use is replaced (4409). Default: made here. */
   readonly id?: string;
   /** Default: the principal's id, if there is one. */
@@ -77,11 +77,14 @@ export interface ConnectOptions {
   /** The client's address. Default: what the socket tells, which behind a proxy is the proxy's. */
   readonly remoteAddress?: string;
   /** Kept as it is; JSON, if others are to see it in `presence`. */
-  readonly metadata?: Record<string, unknown>;
+  readonly metadata?: D;
 }
 
 /** A connection, its id, or all connections of a user. */
-export type Target = Connection<unknown> | string | { readonly userId: string };
+export type Target = AnyConnection | string | { readonly userId: string };
+
+/** One for all who give none. */
+export const NO_OPTIONS = {};
 
 export interface SendOptions {
   /** Whom to leave out, on every instance. */
@@ -119,9 +122,9 @@ export interface Health {
   readonly redis_connected: boolean;
 }
 
-/** A room that is published to from anywhere, even by processes that hold no connections. */
-export interface Topic {
+/** A room that is published to from anywhere, even by processes that hold no connections. `T`: what is published there. */
+export interface Topic<T = Message> {
   readonly name: string;
   /** Sends to everyone who is in the room of that name; see `broadcastToRoom`. */
-  publish(message: Message, options?: DurableSendOptions): Promise<Delivery>;
+  publish(message: T, options?: DurableSendOptions): Promise<Delivery>;
 }

@@ -1,17 +1,23 @@
 import type { IncomingMessage as HttpRequest } from "node:http";
 import type { Principal } from "../auth/authenticator.ts";
-import type { CloseInfo, Connection, Delivery, IncomingMessage } from "../connection/connection.ts";
+import type {
+  AnyConnection,
+  CloseInfo,
+  Connection,
+  Delivery,
+  IncomingMessage,
+} from "../connection/connection.ts";
 import type { Message } from "../protocol/payload.ts";
 
-/** What a handler knows besides its connection. */
-export interface Context<P = Record<string, string>> {
+/** What a handler knows besides its connection. `Who`: `Principal` where the route requires a credential. */
+export interface Context<P = Record<string, string>, Who = Principal | null> {
   /** The parameters of the path. */
   readonly params: P;
   readonly query: URLSearchParams;
   /** The request that was upgraded. */
   readonly request: HttpRequest;
   /** Who it comes from; null on public routes and for anonymous clients. */
-  readonly principal: Principal | null;
+  readonly principal: Who;
 }
 
 /**
@@ -27,28 +33,39 @@ export type Answer = Message | Delivery | undefined;
  * connection stays open; `MessageRefusedError` reaches the client alone, with its own. `open` that throws closes it
  * with 1011.
  */
-export interface HandlerObject<P = Record<string, string>, M = IncomingMessage> {
-  open?(connection: Connection<M>, context: Context<P>): unknown;
+export interface HandlerObject<
+  P = Record<string, string>,
+  M = IncomingMessage,
+  C extends AnyConnection = Connection<M>,
+> {
+  open?(connection: C, context: Context<P, C["principal"]>): unknown;
   message?(
-    connection: Connection<M>,
+    connection: C,
     message: M,
-    context: Context<P>,
+    context: Context<P, C["principal"]>,
   ): Answer | PromiseLike<Answer>;
-  close?(connection: Connection<M>, info: CloseInfo, context: Context<P>): unknown;
+  close?(connection: C, info: CloseInfo, context: Context<P, C["principal"]>): unknown;
 }
 
 /** For `for await` loops. Returning leaves the connection open; throwing closes it with 1011. */
-export type HandlerFunction<P = Record<string, string>, M = IncomingMessage> = (
-  connection: Connection<M>,
-  context: Context<P>,
-) => unknown;
+export type HandlerFunction<
+  P = Record<string, string>,
+  M = IncomingMessage,
+  C extends AnyConnection = Connection<M>,
+> = (connection: C, context: Context<P, C["principal"]>) => unknown;
 
-export type Handler<P = Record<string, string>, M = IncomingMessage> =
-  | HandlerObject<P, M>
-  | HandlerFunction<P, M>;
+/**
+ * `P`: the parameters of the path; `M`: its messages; `C`: its connections, `UserConnection<M>` where the route
+ * requires a credential.
+ */
+export type Handler<
+  P = Record<string, string>,
+  M = IncomingMessage,
+  C extends AnyConnection = Connection<M>,
+> = HandlerObject<P, M, C> | HandlerFunction<P, M, C>;
 
 /** A handler whose path and schema are its route's concern. */
-export type AnyHandler = Handler<Record<string, string>, unknown>;
+export type AnyHandler = Handler<Record<string, string>, unknown, Connection<unknown>>;
 
 const METHODS: readonly string[] = ["open", "message", "close"];
 

@@ -2,7 +2,11 @@ import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Authenticator } from "../auth/authenticator.ts";
 import { hasAnyScope, hasScopes, isPerson } from "../auth/guards.ts";
-import type { IncomingMessage as RawMessage } from "../connection/connection.ts";
+import type {
+  Connection,
+  IncomingMessage as RawMessage,
+  UserConnection,
+} from "../connection/connection.ts";
 import { trustedHops } from "../limits/client-address.ts";
 import { checkOptions } from "../protocol/check-options.ts";
 import { checkSetting, duration } from "../protocol/setting.ts";
@@ -56,40 +60,59 @@ export type MessageOf<S extends StandardSchema | undefined> = S extends Standard
   ? SchemaOutput<S>
   : RawMessage;
 
-/** Adds a route: its path, which may have `:params`, perhaps options, and its handler. */
-export interface AddRoute {
-  <Path extends string>(path: Path, handler: Handler<Params<Path>>): WebSocketRouter;
+/** Adds a route for anybody: its path, which may have `:params`, perhaps options, and its handler. */
+export interface AddRoute<D extends object> {
+  <Path extends string>(
+    path: Path,
+    handler: Handler<Params<Path>, RawMessage, Connection<RawMessage, Partial<D>>>,
+  ): WebSocketRouter<D>;
   <Path extends string, S extends StandardSchema | undefined = undefined>(
     path: Path,
     options: RouteOptions<S>,
-    handler: Handler<Params<Path>, MessageOf<S>>,
-  ): WebSocketRouter;
+    handler: Handler<Params<Path>, MessageOf<S>, Connection<MessageOf<S>, Partial<D>>>,
+  ): WebSocketRouter<D>;
+}
+
+/** Adds a route for those whose user was proven. */
+export interface AddUserRoute<D extends object> {
+  <Path extends string>(
+    path: Path,
+    handler: Handler<Params<Path>, RawMessage, UserConnection<RawMessage, Partial<D>>>,
+  ): WebSocketRouter<D>;
+  <Path extends string, S extends StandardSchema | undefined = undefined>(
+    path: Path,
+    options: RouteOptions<S>,
+    handler: Handler<Params<Path>, MessageOf<S>, UserConnection<MessageOf<S>, Partial<D>>>,
+  ): WebSocketRouter<D>;
 }
 
 /** The same, with the scopes after the path. */
-export interface AddScopedRoute {
+export interface AddScopedRoute<D extends object> {
   <Path extends string>(
     path: Path,
     scopes: readonly string[],
-    handler: Handler<Params<Path>>,
-  ): WebSocketRouter;
+    handler: Handler<Params<Path>, RawMessage, UserConnection<RawMessage, Partial<D>>>,
+  ): WebSocketRouter<D>;
   <Path extends string, S extends StandardSchema | undefined = undefined>(
     path: Path,
     scopes: readonly string[],
     options: RouteOptions<S>,
-    handler: Handler<Params<Path>, MessageOf<S>>,
-  ): WebSocketRouter;
+    handler: Handler<Params<Path>, MessageOf<S>, UserConnection<MessageOf<S>, Partial<D>>>,
+  ): WebSocketRouter<D>;
 }
 
 /** The handler, or the options and then the handler. */
 type RouteArguments = [SomeHandler] | [RouteOptions, SomeHandler];
 
-type SomeHandler = Handler<Record<string, string>, never>;
+type SomeHandler = Handler<Record<string, string>, never, never>;
 
 const AUTHENTICATION_TIMEOUT = duration("", 5000, { minMs: 1, maxMs: 600_000 });
 
-/** Brings WebSocket upgrades to the handlers of their paths. */
-export class WebSocketRouter {
+/**
+ * Brings WebSocket upgrades to the handlers of their paths. `D`: what the handlers keep in `connection.metadata`, which
+ * begins empty.
+ */
+export class WebSocketRouter<D extends object = Record<string, unknown>> {
   readonly #manager: ConnectionManager;
   readonly #prefix: string;
   readonly #rules: UpgradeRules;
@@ -98,22 +121,34 @@ export class WebSocketRouter {
   #last: { readonly request: IncomingMessage; readonly found: Found | null } | null = null;
 
   /** A path that anybody may connect to; nobody is asked who they are. */
-  readonly public: AddRoute = this.#adding({ authentication: "none", admits: anybody });
+  readonly public: AddRoute<D> = this.#adding({
+    authentication: "none",
+    admits: anybody,
+  });
 
   /** A path for anybody; but whoever brings a credential must bring a valid one. */
-  readonly optional: AddRoute = this.#adding({ authentication: "optional", admits: anybody });
+  readonly optional: AddRoute<D> = this.#adding({
+    authentication: "optional",
+    admits: anybody,
+  });
 
   /** A path for whoever has a valid credential. */
-  readonly protected: AddRoute = this.#adding({ authentication: "required", admits: anybody });
+  readonly protected: AddUserRoute<D> = this.#adding({
+    authentication: "required",
+    admits: anybody,
+  });
 
   /** A path for people: a JWT or a session, no API key. */
-  readonly user: AddRoute = this.#adding({ authentication: "required", admits: isPerson });
+  readonly user: AddUserRoute<D> = this.#adding({
+    authentication: "required",
+    admits: isPerson,
+  });
 
   /** A path for those whose credential has all of these scopes. */
-  readonly scopes: AddScopedRoute = this.#addingScoped(hasScopes);
+  readonly scopes: AddScopedRoute<D> = this.#addingScoped(hasScopes);
 
   /** A path for those whose credential has one of these scopes. */
-  readonly anyScope: AddScopedRoute = this.#addingScoped(hasAnyScope);
+  readonly anyScope: AddScopedRoute<D> = this.#addingScoped(hasAnyScope);
 
   /** @throws TypeError or RangeError naming the option that is wrong. */
   constructor(manager: ConnectionManager, options: WebSocketRouterOptions = {}) {
@@ -188,11 +223,11 @@ export class WebSocketRouter {
     upgrade(this.#manager, { request, socket, head, route, params }, this.#rules);
   }
 
-  #adding(access: Access): AddRoute {
+  #adding(access: Access): AddRoute<D> & AddUserRoute<D> {
     return (path: string, ...route: RouteArguments) => this.#add(path, access, route);
   }
 
-  #addingScoped(holds: typeof hasScopes): AddScopedRoute {
+  #addingScoped(holds: typeof hasScopes): AddScopedRoute<D> {
     return (path: string, scopes: readonly string[], ...route: RouteArguments) => {
       const wanted = checkScopes(path, scopes);
       const admits: Access["admits"] = (principal) => holds(principal, wanted);
