@@ -8,7 +8,7 @@ import { quote } from "../protocol/names.ts";
 import type { ConnectionManager } from "../server/connection-manager.ts";
 import type { HandlerObject } from "../upgrade/handler.ts";
 import { type ChatMessage, type HistoryRequest, readChatMessage } from "./chat-messages.ts";
-import { toJson } from "./history-json.ts";
+import { toTimedJson } from "./history-json.ts";
 import type { HistoryQuota } from "./history-quota.ts";
 import { mayBroadcast, mayJoin } from "./room-claim.ts";
 
@@ -176,7 +176,7 @@ async function history(
       ...(since === undefined ? {} : { since }),
       ...(limit === undefined ? {} : { limit }),
     });
-    await connection.send({ type: "history", room, ...toJson(page) });
+    await connection.send({ type: "history", room, ...toTimedJson(page) });
     await taken(connection);
   } catch (error) {
     if (error instanceof RangeError) throw new MessageRefusedError("bad_position", error.message);

@@ -1,6 +1,8 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import type { Authenticator } from "../auth/authenticator.ts";
 import type { ConnectionManager } from "../server/connection-manager.ts";
+import { accessOf } from "./access.ts";
 import { callApi } from "./api.ts";
 import { FOREIGN_HOST } from "./host-check.ts";
 import { HttpError } from "./http-error.ts";
@@ -10,7 +12,7 @@ import type { OperatorGuard } from "./operator-guard.ts";
 import { loadPages } from "./pages.ts";
 
 /** Answers one path; `GET` and `HEAD` alike. */
-type Endpoint = (response: ServerResponse) => void | Promise<void>;
+type Endpoint = (response: ServerResponse, request: IncomingMessage) => void | Promise<void>;
 
 /** What is for operators alone, with everything below it. */
 const OPERATOR_PATHS = ["/api", "/dashboard", "/metrics", "/ws/stats"];
@@ -21,6 +23,8 @@ const MAX_WAITING = 32;
 /** Who may ask for what. */
 export interface HttpRules {
   readonly guard: OperatorGuard;
+  /** Who clients of `/ws` are; null: nobody is authenticated. */
+  readonly authenticate: Authenticator | null;
   /** Whether a request is for this server at all. */
   readonly isForUs: (request: IncomingMessage) => boolean;
 }
@@ -28,10 +32,10 @@ export interface HttpRules {
 /** The HTTP side of the server: its pages, its API, and what it says of itself. */
 export function makeHttpHandler(
   manager: ConnectionManager,
-  { guard, isForUs }: HttpRules,
+  { guard, authenticate, isForUs }: HttpRules,
 ): RequestListener {
   const pages = loadPages();
-  const endpoints = makeEndpoints(manager);
+  const endpoints = makeEndpoints(manager, authenticate);
 
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const [path = "/", query] = (request.url ?? "/").split("?", 2);
@@ -47,7 +51,7 @@ export function makeHttpHandler(
       const headers = { Allow: "GET, HEAD" };
       throw new HttpError(405, "method_not_allowed", "Allowed here: GET, HEAD.", headers);
     }
-    await endpoint(response);
+    await endpoint(response, request);
   };
 
   /** How many requests of a connection have no answer yet. */
@@ -75,7 +79,10 @@ export function makeHttpHandler(
 }
 
 /** What is answered besides the pages and `/api`, by its path. */
-export function makeEndpoints(manager: ConnectionManager): ReadonlyMap<string, Endpoint> {
+export function makeEndpoints(
+  manager: ConnectionManager,
+  authenticate: Authenticator | null,
+): ReadonlyMap<string, Endpoint> {
   const metrics = metricsOf(manager);
   const ready = async (response: ServerResponse): Promise<void> => {
     const health = await manager.health();
@@ -86,6 +93,10 @@ export function makeEndpoints(manager: ConnectionManager): ReadonlyMap<string, E
     ["/health/ready", ready],
     ["/health/live", (response) => sendJson(response, 200, { status: "alive" })],
     ["/health/websocket", async (response) => sendJson(response, 200, await manager.health())],
+    [
+      "/ws/access",
+      async (response, request) => sendJson(response, 200, await accessOf(request, authenticate)),
+    ],
     ["/ws/stats", (response) => sendJson(response, 200, manager.stats())],
     [
       "/metrics",

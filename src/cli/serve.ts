@@ -1,5 +1,5 @@
 import cluster from "node:cluster";
-import { createServer, type IncomingMessage, type Server } from "node:http";
+import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { pino } from "pino";
 import { ConfigurationError } from "../protocol/errors.ts";
@@ -13,7 +13,7 @@ import { backplaneFor } from "./backplane.ts";
 import { chatHandler } from "./chat.ts";
 import { HistoryQuota } from "./history-quota.ts";
 import { FOREIGN_HOST, makeHostCheck } from "./host-check.ts";
-import { makeHttpHandler } from "./http.ts";
+import { type HttpRules, makeHttpHandler } from "./http.ts";
 import { identifyBy } from "./identity.ts";
 import { OperatorGuard } from "./operator-guard.ts";
 import { printable } from "./printable.ts";
@@ -36,8 +36,9 @@ export async function serve(args: readonly string[]): Promise<void> {
     return;
   }
   const manager = await makeManager(options);
+  const authenticate = await identifyBy(options.jwt);
   const router = new WebSocketRouter(manager, {
-    authenticate: await identifyBy(options.jwt),
+    authenticate,
     trustProxy: options.trustProxy,
     allowLoopbackOrigins: options.jwt === null,
     ...(options.origins !== undefined && { allowedOrigins: options.origins }),
@@ -49,7 +50,11 @@ export async function serve(args: readonly string[]): Promise<void> {
   });
   router.protected("/ws", { authorize: authorizeByRoomClaim }, chatHandler(manager, quota));
   const isForUs = makeHostCheck(options);
-  const server = makeServer(manager, options, isForUs);
+  const server = makeServer(manager, options, {
+    guard: new OperatorGuard(options),
+    authenticate: options.jwt === null ? null : authenticate,
+    isForUs,
+  });
   attachTo(server, {
     serves: (request) => !isForUs(request) || router.serves(request),
     unserved: (request) => router.unserved(request),
@@ -127,20 +132,16 @@ async function makeManager({
 /** Node's own limits on slow and oversized requests are wider than a WebSocket server needs. */
 function makeServer(
   manager: ConnectionManager,
-  options: ServeOptions,
-  isForUs: (request: IncomingMessage) => boolean,
+  { config }: ServeOptions,
+  rules: HttpRules,
 ): Server {
-  const { config } = options;
   const limits = {
     headersTimeout: config.openTimeoutMs,
     requestTimeout: Math.max(30_000, config.openTimeoutMs),
     connectionsCheckingInterval: 2000,
     maxHeaderSize: 16_384,
   };
-  const server = createServer(
-    limits,
-    makeHttpHandler(manager, { guard: new OperatorGuard(options), isForUs }),
-  );
+  const server = createServer(limits, makeHttpHandler(manager, rules));
   server.maxHeadersCount = 100;
   server.maxRequestsPerSocket = MAX_REQUESTS;
   // Who goes on all the same is not answered that, request by request.
