@@ -113,6 +113,7 @@ export {
   TaskQueue,
   type TaskQueueStats,
 } from "./tasks/task-queue.ts";
+export type { Around, HandlerCall } from "./upgrade/around.ts";
 export type { UpgradeServer } from "./upgrade/attach.ts";
 export type {
   Answer,

@@ -214,13 +214,13 @@ export class ConnectionManager {
   }
 
   /**
-   * Sends to everyone in the room. In a durable room the message is stored first, and `id` is its position.
+   * To everyone in the room, or in any of several, once. In a durable room it is stored first: `id` is its position.
    *
    * @throws TypeError (as a rejection) for a message without a form on the wire, and `persist` without a history.
    * @throws BackplaneUnavailableError (as a rejection) if it was to be stored and was not, or nobody knows.
    */
   broadcastToRoom<T = Message>(
-    room: string,
+    room: string | readonly string[],
     message: T,
     options: DurableSendOptions = NO_OPTIONS,
   ): Promise<Delivery> {

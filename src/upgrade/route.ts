@@ -6,6 +6,7 @@ import { checkOptions } from "../protocol/check-options.ts";
 import { MAX_MESSAGE_SIZE, type WebSocketConfig } from "../protocol/config.ts";
 import { SUBPROTOCOL } from "../protocol/roomcast-v1.ts";
 import { checkSetting } from "../protocol/setting.ts";
+import { type Around, surround } from "./around.ts";
 import { type AnyHandler, checkHandler } from "./handler.ts";
 import type { RouteOptions } from "./route-options.ts";
 import { RoutePath } from "./route-path.ts";
@@ -37,6 +38,7 @@ export function makeRoute(
   options: RouteOptions,
   handler: AnyHandler,
   config: WebSocketConfig,
+  arounds: readonly Around[],
 ): Route {
   checkOptions(`The route ${path}`, options, ROUTE_OPTIONS);
   const { schema, subprotocols = [], maxMessageSize, authorize } = options;
@@ -55,7 +57,7 @@ export function makeRoute(
     path: new RoutePath(path),
     access,
     rules: { authorize: authorize ?? null, schema: schema ?? null },
-    handler,
+    handler: surround(handler, arounds),
     acceptor: makeAcceptor(subprotocols, maxPayload, config.closeTimeoutMs),
   };
 }

@@ -12,6 +12,7 @@ import { checkOptions } from "../protocol/check-options.ts";
 import { checkSetting, duration } from "../protocol/setting.ts";
 import type { SchemaOutput, StandardSchema } from "../protocol/standard-schema.ts";
 import { ConnectionManager } from "../server/connection-manager.ts";
+import type { Around } from "./around.ts";
 import { attachTo, type UpgradeServer } from "./attach.ts";
 import type { AnyHandler, Handler } from "./handler.ts";
 import { refuse } from "./request/handshake.ts";
@@ -117,6 +118,7 @@ export class WebSocketRouter<D extends object = Record<string, unknown>> {
   readonly #prefix: string;
   readonly #rules: UpgradeRules;
   readonly #routes: Route[] = [];
+  readonly #arounds: Around[] = [];
   /** The request that was looked for last. */
   #last: { readonly request: IncomingMessage; readonly found: Found | null } | null = null;
 
@@ -186,6 +188,18 @@ export class WebSocketRouter<D extends object = Record<string, unknown>> {
   }
 
   /**
+   * Puts a function around the handlers of the routes that are added from now on, inside those that are there already: to
+   * log, to measure, to translate errors, to refuse.
+   */
+  use(around: Around): this {
+    if (typeof around !== "function") {
+      throw new TypeError("use needs a function (call, next) => next().");
+    }
+    this.#arounds.push(around);
+    return this;
+  }
+
+  /**
    * Takes the upgrades of a server that are for this router's paths. Changes no setting of the server
    * and leaves other upgrades to other listeners; where there is none, they get a 404.
    *
@@ -242,7 +256,14 @@ export class WebSocketRouter<D extends object = Record<string, unknown>> {
     const [options, handler] = route.length === 1 ? [{}, route[0]] : route;
     const { config } = this.#manager;
     // The schema among the options is what makes the messages of this very handler.
-    const made = makeRoute(this.#prefix + path, access, options, handler as AnyHandler, config);
+    const made = makeRoute(
+      this.#prefix + path,
+      access,
+      options,
+      handler as AnyHandler,
+      config,
+      this.#arounds,
+    );
     const before = this.#routes.find((earlier) => earlier.path.covers(made.path))?.path.text;
     if (before === made.path.text) throw new TypeError(`There is a route ${before} already.`);
     if (before !== undefined) {
