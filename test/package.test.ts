@@ -107,7 +107,7 @@ describe("the package", () => {
     [...read(file).matchAll(/\]\(([^)#\s]+)/g)].map(([, link = ""]) => link);
 
   test("brings the documentation and the examples along", () => {
-    const wanted = trackedFiles().filter((file) => /^(docs|examples)\//.test(file));
+    const wanted = trackedFiles().filter((file) => /^(docs|examples|deploy)\//.test(file));
     expect(wanted.length).toBeGreaterThan(40);
     expect(wanted.filter((file) => !files.has(file))).toEqual([]);
   });

@@ -12,7 +12,7 @@ import { StepError, step } from "./steps.mjs";
 
 /** What the package holds. */
 const PACKAGED = new Set(["package.json", "README.md", "CHANGELOG.md", "LICENSE"]);
-const FOLDERS = ["dist/", "docs/", "examples/"];
+const FOLDERS = ["dist/", "docs/", "examples/", "deploy/"];
 
 /**
  * @param {string} packed what `npm pack --json` printed

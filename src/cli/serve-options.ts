@@ -23,7 +23,7 @@ Options (and the environment variables of the same meaning, which keep secrets o
   --jwt-audience <text>   JWT_AUDIENCE      Whom the token must be meant for (aud)
   --origins <list>        ROOMCAST_ORIGINS  The pages that may connect, such as https://app.example.org,
                                             with commas between; * for any. Default: those of the host itself
-  --api-key <text>        ROOMCAST_API_KEY  Opens /api and /ws/stats to those who have
+  --api-key <text>        ROOMCAST_API_KEY  Opens /api, /metrics and /ws/stats to those who have
                                             it. Default: in development mode they are open to this machine
                                             alone, else closed
   --rate-limit <number>   ROOMCAST_RATE_LIMIT

@@ -1,5 +1,5 @@
 import { type SpawnSyncReturns, spawnSync } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { repositoryRoot } from "./repository.ts";
@@ -13,6 +13,13 @@ export interface Installed {
   dispose(): void;
 }
 
+/** What the package itself depends on. */
+function ownDependencies(): string[] {
+  const text = readFileSync(join(repositoryRoot, "package.json"), "utf8");
+  const { dependencies }: { dependencies: Record<string, string> } = JSON.parse(text);
+  return Object.keys(dependencies);
+}
+
 /** The package as it is in dist/, in an empty folder beside nothing but its dependencies and these. */
 export function install(...packages: readonly string[]): Installed {
   const folder = mkdtempSync(join(tmpdir(), "roomcast-installed-"));
@@ -21,7 +28,7 @@ export function install(...packages: readonly string[]): Installed {
   for (const part of ["dist", "package.json"]) {
     cpSync(join(repositoryRoot, part), join(modules, "roomcast", part), { recursive: true });
   }
-  for (const name of ["ws", "pino", ...packages]) {
+  for (const name of [...ownDependencies(), ...packages]) {
     symlinkSync(join(repositoryRoot, "node_modules", name), join(modules, name));
   }
   const start = (args: readonly string[], env: Record<string, string>) =>
