@@ -45,13 +45,16 @@ export type {
 } from "./backplane/contract/task-store.ts";
 export { memoryBackplane } from "./backplane/memory/memory-backplane.ts";
 export type {
+  AnyConnection,
   Authorize,
   CloseInfo,
   Connection,
   ConnectionState,
   Delivery,
   IncomingMessage,
+  UserConnection,
 } from "./connection/connection.ts";
+export type { WsSocket } from "./connection/ws-socket.ts";
 export type {
   History,
   HistoryMessage,
@@ -71,6 +74,7 @@ export {
   ConfigurationError,
   ConnectionClosedError,
   ConnectionFailedError,
+  MessageRefusedError,
   MessageTooLargeError,
   QueueFullError,
   WebSocketError,
@@ -109,8 +113,15 @@ export {
   TaskQueue,
   type TaskQueueStats,
 } from "./tasks/task-queue.ts";
+export type { Around, HandlerCall } from "./upgrade/around.ts";
 export type { UpgradeServer } from "./upgrade/attach.ts";
-export type { Context, Handler, HandlerFunction, HandlerObject } from "./upgrade/handler.ts";
-export type { RouteOptions } from "./upgrade/route.ts";
+export type {
+  Answer,
+  Context,
+  Handler,
+  HandlerFunction,
+  HandlerObject,
+} from "./upgrade/handler.ts";
+export type { RouteOptions } from "./upgrade/route-options.ts";
 export type { Params } from "./upgrade/route-path.ts";
 export { WebSocketRouter, type WebSocketRouterOptions } from "./upgrade/router.ts";

@@ -10,8 +10,9 @@ import { StepError, step } from "./steps.mjs";
  *   command printed
  */
 
-/** What the package may hold besides dist/. */
+/** What the package holds. */
 const PACKAGED = new Set(["package.json", "README.md", "CHANGELOG.md", "LICENSE"]);
+const FOLDERS = ["dist/", "docs/", "examples/", "deploy/"];
 
 /**
  * @param {string} packed what `npm pack --json` printed
@@ -21,7 +22,9 @@ export function packageComplaint(packed) {
   /** @type {{ files: { path: string }[] }[]} */
   const [tarball] = JSON.parse(packed);
   const paths = (tarball?.files ?? []).map((file) => file.path);
-  const strangers = paths.filter((path) => !PACKAGED.has(path) && !path.startsWith("dist/"));
+  const strangers = paths.filter(
+    (path) => !PACKAGED.has(path) && !FOLDERS.some((folder) => path.startsWith(folder)),
+  );
   const absent = [...PACKAGED].filter((path) => !paths.includes(path));
   if (!paths.includes("dist/index.js")) absent.push("dist/index.js");
   if (strangers.length > 0) return `The package holds ${strangers.join(", ")}.`;

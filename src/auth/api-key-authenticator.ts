@@ -1,4 +1,5 @@
 import { createHash, timingSafeEqual } from "node:crypto";
+import { checkOptions } from "../protocol/check-options.ts";
 import { ConfigurationError } from "../protocol/errors.ts";
 import { checkName } from "../protocol/names.ts";
 import type { AuthenticationContext, Authenticator, Principal } from "./authenticator.ts";
@@ -46,7 +47,9 @@ const MIN_KEY_LENGTH = 16;
  * @throws TypeError or RangeError at once, if a holder's id is not a valid name; for one that was
  *   looked up, at the request
  */
-export function apiKeyAuthenticator({ keys }: ApiKeyAuthenticatorOptions): Authenticator {
+export function apiKeyAuthenticator(options: ApiKeyAuthenticatorOptions): Authenticator {
+  checkOptions("apiKeyAuthenticator", options, ["keys"]);
+  const { keys } = options;
   const lookup = typeof keys === "function" ? keys : listedKeys(keys);
   return async (_request, { token, signal }) => {
     if (token === null || token.length < MIN_KEY_LENGTH) return null;

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from "node:http";
+import { checkOptions } from "../protocol/check-options.ts";
 import { AuthenticationError } from "../protocol/errors.ts";
 
 /** The longest token that is looked at, in bytes. */
@@ -38,8 +39,10 @@ export interface ExtractedToken {
  */
 export function extractToken(
   request: IncomingMessage,
-  { query: inQuery = true }: ExtractTokenOptions = {},
+  options: ExtractTokenOptions = {},
 ): ExtractedToken {
+  checkOptions("extractToken", options, ["query"]);
+  const { query: inQuery = true } = options;
   const authorization = valuesOf(request, "authorization");
   const apiKeys = valuesOf(request, "x-api-key");
   const protocols = offeredProtocols(request);

@@ -1,16 +1,11 @@
-import {
-  decodeProtectedHeader,
-  errors,
-  type JWTPayload,
-  type JWTVerifyOptions,
-  jwtVerify,
-  type ProtectedHeaderParameters,
-} from "jose";
+import type { JWTPayload, JWTVerifyOptions, ProtectedHeaderParameters } from "jose";
+import { checkOptions } from "../protocol/check-options.ts";
 import { ConfigurationError } from "../protocol/errors.ts";
+import { checkPeer, loadPeer } from "../protocol/peer.ts";
 import type { Authenticator } from "./authenticator.ts";
 import { MAX_TOKEN_BYTES } from "./extract-token.ts";
 import { principalFrom } from "./jwt-principal.ts";
-import { type TrustedKeyOptions, trustedKeys } from "./trusted-keys.ts";
+import { TRUSTED_KEY_OPTIONS, type TrustedKeyOptions, trustedKeys } from "./trusted-keys.ts";
 import type { KeyHint, VerificationKey } from "./verification-key.ts";
 
 /** Options of {@link jwtAuthenticator}. */
@@ -27,6 +22,23 @@ export interface JwtAuthenticatorOptions extends TrustedKeyOptions {
   readonly now?: () => number;
 }
 
+const JWT_OPTIONS = [
+  ...TRUSTED_KEY_OPTIONS,
+  "issuer",
+  "audience",
+  "clockSkewMs",
+  "scopesClaim",
+  "now",
+] as const;
+/** The optional package, loaded for the first token: who has API keys alone does without. */
+type Jose = typeof import("jose");
+let loaded: Promise<Jose> | undefined;
+
+function library(): Promise<Jose> {
+  loaded ??= loadPeer("jose", "jwtAuthenticator", () => import("jose"));
+  return loaded;
+}
+
 const MAX_CLOCK_SKEW_MS = 30_000;
 
 /**
@@ -41,6 +53,8 @@ const MAX_CLOCK_SKEW_MS = 30_000;
  * @throws ConfigurationError, TypeError or RangeError at once, if an option cannot be right
  */
 export function jwtAuthenticator(options: JwtAuthenticatorOptions): Authenticator {
+  checkPeer("jose", "jwtAuthenticator");
+  checkOptions("jwtAuthenticator", options, JWT_OPTIONS);
   const { issuer, audience, clockSkewMs = 5_000, scopesClaim, now = Date.now } = options;
   if (!(clockSkewMs >= 0 && clockSkewMs <= MAX_CLOCK_SKEW_MS)) {
     throw new RangeError(`clockSkewMs is ${clockSkewMs}; allowed is 0 to ${MAX_CLOCK_SKEW_MS}.`);
@@ -54,27 +68,28 @@ export function jwtAuthenticator(options: JwtAuthenticatorOptions): Authenticato
   };
   return async (_request, { token }) => {
     if (token === null) return null;
-    const hint = keyHint(token);
+    const jose = await library();
+    const hint = keyHint(jose, token);
     if (hint === null) return null;
     const keys = await keysFor(hint);
-    const claims = await verify(token, keys, { ...rules, currentDate: new Date(now()) });
+    const claims = await verify(jose, token, keys, { ...rules, currentDate: new Date(now()) });
     return claims && principalFrom(claims, scopesClaim);
   };
 }
 
 /** What the header of a signed token says of its key; null if this is no such token. */
-function keyHint(token: string): KeyHint | null {
+function keyHint(jose: Jose, token: string): KeyHint | null {
   if (token.length > MAX_TOKEN_BYTES) return null;
   const parts = token.split(".");
   if (parts.length !== 3 || !parts.every(isBase64url)) return null;
-  const { alg, kid } = header(token);
+  const { alg, kid } = header(jose, token);
   const kidIsText = kid === undefined || typeof kid === "string";
   return typeof alg === "string" && kidIsText ? { alg, kid } : null;
 }
 
-function header(token: string): ProtectedHeaderParameters {
+function header(jose: Jose, token: string): ProtectedHeaderParameters {
   try {
-    return decodeProtectedHeader(token);
+    return jose.decodeProtectedHeader(token);
   } catch {
     return {};
   }
@@ -86,6 +101,7 @@ function isBase64url(text: string): boolean {
 }
 
 async function verify(
+  { jwtVerify, errors }: Jose,
   token: string,
   keys: readonly VerificationKey[],
   rules: JWTVerifyOptions,

@@ -1,3 +1,4 @@
+import { checkOptions } from "../protocol/check-options.ts";
 import { WebSocketError } from "../protocol/errors.ts";
 import {
   candidates,
@@ -21,6 +22,7 @@ export interface RemoteKeySetOptions {
   readonly timeoutMs?: number;
 }
 
+const JWKS_OPTIONS = ["cacheMs", "maxStaleMs", "cooldownMs", "retryMs", "timeoutMs"] as const;
 const MAX_BYTES = 256 * 1024;
 
 /**
@@ -48,14 +50,16 @@ export class RemoteKeySet {
     url: URL,
     accepted: readonly JwtAlgorithm[] | undefined,
     now: () => number,
-    {
+    options: RemoteKeySetOptions = {},
+  ) {
+    checkOptions("jwks", options, JWKS_OPTIONS);
+    const {
       cacheMs = 10 * 60_000,
       maxStaleMs = 24 * 3_600_000,
       cooldownMs = 30_000,
       retryMs = 1_000,
       timeoutMs = 3_000,
-    }: RemoteKeySetOptions = {},
-  ) {
+    } = options;
     const { username, password } = url;
     // What is in front of the host is a credential: it goes into a header, and out of whatever shows the URL.
     this.#url = new URL(url);

@@ -38,6 +38,16 @@ export type KeySource = (
   hint: KeyHint,
 ) => readonly VerificationKey[] | Promise<readonly VerificationKey[]>;
 
+export const TRUSTED_KEY_OPTIONS = [
+  "secret",
+  "secrets",
+  "publicKey",
+  "publicKeys",
+  "jwksUrl",
+  "jwks",
+  "algorithms",
+] as const;
+
 const SOURCES = ["secret", "secrets", "publicKey", "publicKeys", "jwksUrl"] as const;
 
 /** @throws ConfigurationError, TypeError or RangeError if the keys or algorithms cannot be right */

@@ -34,6 +34,11 @@ const OPERATIONS: readonly { method: string; pattern: string; run: Operation }[]
   { method: "DELETE", pattern: "/api/users/:user/connections", run: disconnectUser },
 ];
 
+/** Its operations, such as `GET /api/users/:user`. */
+export const API_OPERATIONS: readonly string[] = OPERATIONS.map(
+  ({ method, pattern }) => `${method} ${pattern}`,
+);
+
 const ROUTES = OPERATIONS.map((operation) => ({
   ...operation,
   path: new RoutePath(operation.pattern),
@@ -52,8 +57,7 @@ export async function callApi(
 ): Promise<unknown> {
   const matching = ROUTES.filter((route) => route.path.match(path) !== null);
   if (matching.length === 0) {
-    const known = OPERATIONS.map(({ method, pattern }) => `${method} ${pattern}`).join(", ");
-    throw new HttpError(404, "not_found", `There are: ${known}.`);
+    throw new HttpError(404, "not_found", `There are: ${API_OPERATIONS.join(", ")}.`);
   }
   const method = request.method === "HEAD" ? "GET" : request.method;
   const route = matching.find((candidate) => candidate.method === method);

@@ -1,16 +1,16 @@
 import { setTimeout as wait } from "node:timers/promises";
-import type { Connection } from "../connection/connection.ts";
-import { JsonGate } from "../inbound/json-gate.ts";
+import type { Connection, IncomingMessage } from "../connection/connection.ts";
 import { Budget } from "../limits/budget.ts";
 import { CloseCode } from "../protocol/close-codes.ts";
-import { BackplaneUnavailableError } from "../protocol/errors.ts";
+import { BackplaneUnavailableError, MessageRefusedError } from "../protocol/errors.ts";
+import { parseJson } from "../protocol/json.ts";
 import { quote } from "../protocol/names.ts";
 import type { ConnectionManager } from "../server/connection-manager.ts";
 import type { HandlerObject } from "../upgrade/handler.ts";
 import { type ChatMessage, type HistoryRequest, readChatMessage } from "./chat-messages.ts";
-import { toJson } from "./history-json.ts";
+import { toTimedJson } from "./history-json.ts";
 import type { HistoryQuota } from "./history-quota.ts";
-import { mayBroadcast } from "./room-claim.ts";
+import { mayBroadcast, mayJoin } from "./room-claim.ts";
 
 /** How many users of a room a `joined` message lists at most. */
 const MAX_LISTED_USERS = 1000;
@@ -24,7 +24,6 @@ const STALLED_MS = 20_000;
 /** A client of `/ws`, and what it has used up. */
 interface Client {
   readonly connection: Connection;
-  readonly gate: JsonGate;
   readonly names: Budget;
 }
 
@@ -43,24 +42,30 @@ export function chatHandler(manager: ConnectionManager, quota: HistoryQuota): Ha
   const clients: WeakMap<Connection, Client> = new WeakMap();
   return {
     open(connection) {
-      const gate = new JsonGate({
-        tell: (frame) => void connection.send(frame),
-        end: (code, reason) => connection.close(code, reason),
-      });
       const names = new Budget(NAMES_PER_SECOND, NAMES_AT_ONCE, performance.now());
-      clients.set(connection, { connection, gate, names });
+      clients.set(connection, { connection, names });
     },
     async message(connection, text): Promise<void> {
       const client = clients.get(connection);
-      const parsed = client?.gate.parse(text);
-      if (client === undefined || !parsed?.ok) return;
-      const read = readChatMessage(parsed.value);
-      if ("fault" in read) return client.gate.refuse(read.fault.code, read.fault.message);
-      client.gate.accept();
-      // What a handler returns is told to the client, and whom a message reached is none of its business.
-      await answer(chat, client, read.message);
+      if (client !== undefined) await answer(chat, client, readMessage(text));
     },
   };
+}
+
+/** @throws MessageRefusedError saying what is wrong with it. */
+function readMessage(text: IncomingMessage): ChatMessage {
+  if (typeof text !== "string") {
+    throw misunderstood("unsupported_data", "Send JSON as text, not bytes.");
+  }
+  const parsed = parseJson(text);
+  if (!parsed.ok) throw misunderstood(parsed.code, parsed.message);
+  const read = readChatMessage(parsed.value);
+  if ("fault" in read) throw misunderstood(read.fault.code, read.fault.message);
+  return read.message;
+}
+
+function misunderstood(code: string, message: string): MessageRefusedError {
+  return new MessageRefusedError(code, message, { misunderstood: true });
 }
 
 function answer({ manager, quota }: Chat, client: Client, message: ChatMessage): Promise<unknown> {
@@ -73,18 +78,14 @@ function answer({ manager, quota }: Chat, client: Client, message: ChatMessage):
       return leave(connection, message.room);
     case "broadcast":
       if (!mayBroadcast(connection.principal)) {
-        return refuse(connection, "forbidden", "You may not speak to everybody.");
+        throw new MessageRefusedError("forbidden", "You may not speak to everybody.");
       }
-      return sendOrSay(connection, () =>
-        manager.broadcast({ type: "message", from, data: message.data }),
-      );
+      return sendOrRefuse(() => manager.broadcast({ type: "message", from, data: message.data }));
     case "room_message": {
       const { room, data } = message;
-      if (!connection.rooms.has(room)) {
-        return refuse(connection, "not_a_member", `Join the room ${quote(room)} first.`);
-      }
+      checkMember(connection, room);
       const stored = quota.admits(from ?? connection.id, room, Date.now());
-      return sendOrSay(connection, () =>
+      return sendOrRefuse(() =>
         manager.broadcastToRoom(
           room,
           { type: "message", from, room, data },
@@ -93,7 +94,9 @@ function answer({ manager, quota }: Chat, client: Client, message: ChatMessage):
       );
     }
     case "direct_message":
-      return manager.sendToUser(message.to, { type: "dm", from, data: message.data });
+      return sendOrRefuse(() =>
+        manager.sendToUser(message.to, { type: "dm", from, data: message.data }),
+      );
     case "history":
       return history(manager, connection, message);
     case "ping":
@@ -101,13 +104,20 @@ function answer({ manager, quota }: Chat, client: Client, message: ChatMessage):
   }
 }
 
+/** @throws MessageRefusedError if it is in no such room. */
+function checkMember({ rooms }: Connection, room: string): void {
+  if (rooms.has(room)) return;
+  throw new MessageRefusedError("not_a_member", `Join the room ${quote(room)} first.`);
+}
+
 /** Redis may hang in the middle of it: then nobody knows whether others got the message, or will. */
-async function sendOrSay(connection: Connection, send: () => Promise<unknown>): Promise<unknown> {
+async function sendOrRefuse(send: () => Promise<unknown>): Promise<void> {
   try {
-    return await send();
-  } catch (error) {
-    if (!(error instanceof BackplaneUnavailableError)) throw error;
-    return refuse(connection, "unavailable", "Nobody knows whether the message was sent.");
+    await send();
+  } catch (cause) {
+    if (!(cause instanceof BackplaneUnavailableError)) throw cause;
+    const message = "Nobody knows whether the message was sent.";
+    throw new MessageRefusedError("unavailable", message, { cause });
   }
 }
 
@@ -118,12 +128,16 @@ async function join(
 ): Promise<void> {
   const { maxRoomsPerConnection } = manager.limits;
   if (connection.rooms.size >= maxRoomsPerConnection && !connection.rooms.has(room)) {
-    await refuse(connection, "too_many_rooms", `You may be in ${maxRoomsPerConnection} rooms.`);
-    return;
+    throw new MessageRefusedError(
+      "too_many_rooms",
+      `You may be in ${maxRoomsPerConnection} rooms.`,
+    );
+  }
+  // Asked here too: what `join` says to the client has not the id of its message.
+  if (!mayJoin(connection.principal, room)) {
+    throw new MessageRefusedError("forbidden", "You may not join this room.");
   }
   await connection.join(room);
-  // Refused, and told so.
-  if (!connection.rooms.has(room)) return;
   const waitMs = names.wait(performance.now());
   if (waitMs > 0) await wait(waitMs, undefined, { ref: false });
   const users = await listUsers(manager, room);
@@ -156,22 +170,18 @@ async function history(
   connection: Connection,
   { room, since, limit }: HistoryRequest,
 ): Promise<void> {
-  if (!connection.rooms.has(room)) {
-    await refuse(connection, "not_a_member", `Join the room ${quote(room)} first.`);
-    return;
-  }
+  checkMember(connection, room);
   try {
     const page = await manager.history.read(room, {
       ...(since === undefined ? {} : { since }),
       ...(limit === undefined ? {} : { limit }),
     });
-    await connection.send({ type: "history", room, ...toJson(page) });
+    await connection.send({ type: "history", room, ...toTimedJson(page) });
     await taken(connection);
   } catch (error) {
-    if (error instanceof RangeError) await refuse(connection, "bad_position", error.message);
-    else if (error instanceof BackplaneUnavailableError) {
-      await refuse(connection, "unavailable", "The history is away. Try again later.");
-    } else throw error;
+    if (error instanceof RangeError) throw new MessageRefusedError("bad_position", error.message);
+    if (!(error instanceof BackplaneUnavailableError)) throw error;
+    throw new MessageRefusedError("unavailable", "The history is away. Try again later.");
   }
 }
 
@@ -189,8 +199,4 @@ async function taken(connection: Connection): Promise<void> {
     }
     left = connection.bufferedAmount;
   }
-}
-
-function refuse(connection: Connection, code: string, message: string): Promise<unknown> {
-  return connection.send({ type: "error", code, message });
 }

@@ -1,7 +1,11 @@
 import type { IncomingMessage } from "node:http";
 import { isIP } from "node:net";
-import { isLoopbackHost } from "./loopback.ts";
+import { isLoopbackHost } from "../upgrade/request/loopback.ts";
 import type { ServeOptions } from "./serve-options.ts";
+
+/** What others are told, and whoever runs the server. */
+export const FOREIGN_HOST =
+  "Without JWT_SECRET or JWKS_URL this server answers to localhost and loopback addresses alone.";
 
 /**
  * Whether a request is for this server, by its `Host`. In development mode that must name this machine to itself:
@@ -14,7 +18,7 @@ export function makeHostCheck({
   origins = [],
 }: Pick<ServeOptions, "jwt" | "host" | "origins">): (request: IncomingMessage) => boolean {
   if (jwt !== null) return () => true;
-  const known = new Set(origins.flatMap((one) => (one === "*" ? [] : new URL(one).hostname)));
+  const known = new Set(origins.flatMap((one) => (URL.canParse(one) ? new URL(one).hostname : [])));
   const isLocal = isLoopbackHost(host);
   if (!isLocal) known.add(host.toLowerCase());
   return (request) => {

@@ -1,15 +1,19 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import type { Authenticator } from "../auth/authenticator.ts";
 import type { ConnectionManager } from "../server/connection-manager.ts";
+import { accessOf } from "./access.ts";
 import { callApi } from "./api.ts";
+import { FOREIGN_HOST } from "./host-check.ts";
 import { HttpError } from "./http-error.ts";
 import { sendError, sendJson } from "./http-json.ts";
 import { METRICS_TYPE, metricsOf } from "./metrics.ts";
 import type { OperatorGuard } from "./operator-guard.ts";
+import { OPERATORS_PATH } from "./operators.ts";
 import { loadPages } from "./pages.ts";
 
 /** Answers one path; `GET` and `HEAD` alike. */
-type Endpoint = (response: ServerResponse) => void | Promise<void>;
+type Endpoint = (response: ServerResponse, request: IncomingMessage) => void | Promise<void>;
 
 /** What is for operators alone, with everything below it. */
 const OPERATOR_PATHS = ["/api", "/dashboard", "/metrics", "/ws/stats"];
@@ -20,6 +24,8 @@ const MAX_WAITING = 32;
 /** Who may ask for what. */
 export interface HttpRules {
   readonly guard: OperatorGuard;
+  /** Who clients of `/ws` are; null: nobody is authenticated. */
+  readonly authenticate: Authenticator | null;
   /** Whether a request is for this server at all. */
   readonly isForUs: (request: IncomingMessage) => boolean;
 }
@@ -27,10 +33,10 @@ export interface HttpRules {
 /** The HTTP side of the server: its pages, its API, and what it says of itself. */
 export function makeHttpHandler(
   manager: ConnectionManager,
-  { guard, isForUs }: HttpRules,
+  { guard, authenticate, isForUs }: HttpRules,
 ): RequestListener {
   const pages = loadPages();
-  const endpoints = makeEndpoints(manager);
+  const endpoints = makeEndpoints(manager, authenticate);
 
   /** A person who may not see the dashboard gets the page all the same, which has nothing to tell and asks for the key. */
   const admits = (request: IncomingMessage, response: ServerResponse, path: string): boolean => {
@@ -55,13 +61,15 @@ export function makeHttpHandler(
       const result = await callApi(manager, request, path, new URLSearchParams(query));
       return sendJson(response, result === undefined ? 204 : 200, result);
     }
-    const endpoint = endpoints.get(path) ?? pages.get(path);
-    if (endpoint === undefined) throw new HttpError(404, "not_found", "There is nothing here.");
+    const [endpoint, page] = [endpoints.get(path), pages.get(path)];
+    if (endpoint === undefined && page === undefined)
+      throw new HttpError(404, "not_found", "There is nothing here.");
     if (request.method !== "GET" && request.method !== "HEAD") {
       const headers = { Allow: "GET, HEAD" };
       throw new HttpError(405, "method_not_allowed", "Allowed here: GET, HEAD.", headers);
     }
-    await endpoint(response);
+    await endpoint?.(response, request);
+    if (endpoint === undefined) page?.(response);
   };
 
   /** How many requests of a connection have no answer yet. */
@@ -88,10 +96,11 @@ export function makeHttpHandler(
   };
 }
 
-const FOREIGN_HOST =
-  "Without JWT_SECRET or JWKS_URL this server answers to localhost and loopback addresses alone.";
-
-function makeEndpoints(manager: ConnectionManager): ReadonlyMap<string, Endpoint> {
+/** What is answered besides the pages and `/api`, by its path. */
+export function makeEndpoints(
+  manager: ConnectionManager,
+  authenticate: Authenticator | null,
+): ReadonlyMap<string, Endpoint> {
   const metrics = metricsOf(manager);
   const ready = async (response: ServerResponse): Promise<void> => {
     const health = await manager.health();
@@ -102,6 +111,10 @@ function makeEndpoints(manager: ConnectionManager): ReadonlyMap<string, Endpoint
     ["/health/ready", ready],
     ["/health/live", (response) => sendJson(response, 200, { status: "alive" })],
     ["/health/websocket", async (response) => sendJson(response, 200, await manager.health())],
+    [
+      "/ws/access",
+      async (response, request) => sendJson(response, 200, await accessOf(request, authenticate)),
+    ],
     ["/ws/stats", (response) => sendJson(response, 200, manager.stats())],
     [
       "/metrics",
@@ -112,6 +125,7 @@ function makeEndpoints(manager: ConnectionManager): ReadonlyMap<string, Endpoint
       },
     ],
     ["/ws", askForUpgrade],
+    [OPERATORS_PATH, askForUpgrade],
   ]);
 }
 

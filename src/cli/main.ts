@@ -19,8 +19,8 @@ Commands:
   token      Make a token to try it out with
 
 Options:
-  --help     Show this, or with a command the command's options
-  --version  Show the version
+  -h, --help     Show this, or with a command the command's options
+  -v, --version  Show the version
 `;
 
 interface Command {
@@ -39,11 +39,11 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map([
 ]);
 
 async function main([name, ...args]: readonly string[]): Promise<void> {
-  if (name === undefined || name === "--help" || name === "help") {
+  if (name === undefined || name === "--help" || name === "-h" || name === "help") {
     process.stdout.write(HELP);
     return;
   }
-  if (name === "--version") {
+  if (name === "--version" || name === "-v") {
     process.stdout.write(`${version()}\n`);
     return;
   }
@@ -53,7 +53,7 @@ async function main([name, ...args]: readonly string[]): Promise<void> {
       `There is no command ${JSON.stringify(name)}; there are: ${[...COMMANDS.keys()].join(", ")}.`,
     );
   }
-  if (args.includes("--help")) process.stdout.write(command.help);
+  if (args.includes("--help") || args.includes("-h")) process.stdout.write(command.help);
   else await command.run(args);
 }
 

@@ -5,8 +5,9 @@ import { extractToken } from "../auth/extract-token.ts";
 import { addressGroup, clientAddress, trustedHops } from "../limits/client-address.ts";
 import { FailureLimit } from "../limits/failure-limit.ts";
 import { AuthenticationError } from "../protocol/errors.ts";
+import { isFromLoopback } from "../upgrade/request/loopback.ts";
+import { isForeignOrigin } from "../upgrade/request/origin.ts";
 import { HttpError } from "./http-error.ts";
-import { isFromThisMachine } from "./loopback.ts";
 import type { ServeOptions } from "./serve-options.ts";
 
 const MAX_FAILURES = 5;
@@ -76,6 +77,14 @@ function findKey(request: IncomingMessage): string | null {
     if (!(error instanceof AuthenticationError)) throw error;
     throw new HttpError(400, error.code, error.message);
   }
+}
+
+/**
+ * Whether a request was made by a person or program on this machine: not passed on by a proxy, and not
+ * by a page of somebody else in a browser here, not even one whose name resolves to this machine.
+ */
+function isFromThisMachine(request: IncomingMessage): boolean {
+  return isFromLoopback(request) && !isForeignOrigin(request, undefined);
 }
 
 function digest(key: string): Buffer {

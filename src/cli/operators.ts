@@ -49,8 +49,11 @@ export class Operators {
       config: own,
       instanceId: watched.instanceId,
       limits: { maxConnections: MAX_OPERATORS },
-      logger: watched.logger,
       offlineGraceMs: 0,
+    });
+    manager.on("error", (error, { stage }) => {
+      // That the service is away the instance itself says.
+      if (stage !== "backplane") watched.reportError(error, `operators:${stage}`);
     });
     const operators = new Operators(watched, manager, guard);
     await manager.start();

@@ -10,7 +10,7 @@ export const SEND_HELP: string = `Usage: roomcast send <url> <message>... [optio
 Connects, sends each message as text, and closes.
 
 Options:
-  --ack                    Wait until a Roomcast server has handled each message, and print its answer
+  --ack                    Wait until a Roomcast server has handled each message, and print its answer; null: none
 ${CLIENT_HELP}`;
 
 const OPTIONS = { ...CLIENT_FLAGS, ack: { type: "boolean" } } as const;

@@ -3,9 +3,10 @@ import { loadConfig, type WebSocketConfig } from "../protocol/config.ts";
 import { ConfigurationError } from "../protocol/errors.ts";
 import { quote } from "../protocol/names.ts";
 import { optional, wholeNumber } from "../protocol/setting.ts";
+import { isLoopbackHost } from "../upgrade/request/loopback.ts";
+import { faultOfOrigin } from "../upgrade/request/origin.ts";
 import { type Flags, parseFlags, readFlagOrSetting, readText } from "./flags.ts";
 import { type JwtSettings, readJwtSettings } from "./jwt-settings.ts";
-import { isLoopbackHost } from "./loopback.ts";
 
 export const SERVE_HELP = `Usage: roomcast serve [options]
 
@@ -22,7 +23,7 @@ Options (and the environment variables of the same meaning, which keep secrets o
   --jwt-audience <text>   JWT_AUDIENCE      Whom the token must be meant for (aud)
   --origins <list>        ROOMCAST_ORIGINS  The pages that may connect, such as https://app.example.org,
                                             with commas between; * for any. Default: those of the host itself
-  --api-key <text>        ROOMCAST_API_KEY  Opens /api, /dashboard, /metrics and /ws/stats to those who have
+  --api-key <text>        ROOMCAST_API_KEY  Opens /api, /metrics and /ws/stats to those who have
                                             it. Default: in development mode they are open to this machine
                                             alone, else closed
   --rate-limit <number>   ROOMCAST_RATE_LIMIT
@@ -38,6 +39,9 @@ Options (and the environment variables of the same meaning, which keep secrets o
                                             Rooms with history one user may begin. Default 50
   --history-max-rooms <number>     ROOMCAST_HISTORY_MAX_ROOMS
                                             Rooms with history clients may begin in all. Default 10000
+  --log-level <level>     ROOMCAST_LOG_LEVEL
+                                            What is logged on stderr: debug (the life of every connection),
+                                            info, warn, error or silent. Default info
   --workers <number>                        Processes on one port; more than one need REDIS_URL. Default 1
   --insecure                                Allow an address that others can reach although nobody is
                                             authenticated
@@ -66,6 +70,7 @@ export interface ServeOptions {
   /** Rooms with history that clients of one process may begin: one user, and all of them. */
   readonly historyRoomsPerUser: number;
   readonly historyMaxRooms: number;
+  readonly logLevel: LogLevel;
   /** Processes that share the port. */
   readonly workers: number;
   readonly trustProxy: readonly string[];
@@ -86,9 +91,13 @@ const OPTIONS = {
   "history-room-bytes": { type: "string" },
   "history-rooms-per-user": { type: "string" },
   "history-max-rooms": { type: "string" },
+  "log-level": { type: "string" },
   workers: { type: "string" },
   insecure: { type: "boolean" },
 } as const;
+
+const LOG_LEVELS = ["debug", "info", "warn", "error", "silent"] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
 
 const PORT = wholeNumber("PORT", 8000, 0, 65_535);
 const RATE_LIMIT = optional(wholeNumber("ROOMCAST_RATE_LIMIT", 50, 1, 1_000_000), 50);
@@ -117,6 +126,7 @@ export function readServeOptions(args: readonly string[], env: NodeJS.ProcessEnv
     historyRoomsPerUser: readFlagOrSetting(flags, env, "history-rooms-per-user", ROOMS_PER_USER),
     historyMaxRooms: readFlagOrSetting(flags, env, "history-max-rooms", MAX_ROOMS),
     trustProxy: readTrustProxy(flags, env),
+    logLevel: readLogLevel(flags, env),
   };
 }
 
@@ -143,11 +153,8 @@ function readOrigins(flags: Flags, env: NodeJS.ProcessEnv): readonly string[] | 
   if (text === null) return undefined;
   const origins = list(text.value);
   for (const origin of origins) {
-    if (origin === "*" || (URL.canParse(origin) && new URL(origin).origin === origin)) continue;
-    throw new ConfigurationError(
-      `${text.name} names ${quote(origin)}, but an origin looks like https://app.example.org, ` +
-        "without a path; * stands for any.",
-    );
+    const fault = faultOfOrigin(origin);
+    if (fault !== null) throw new ConfigurationError(`An origin of ${text.name} ${fault}`);
   }
   return origins;
 }
@@ -174,6 +181,15 @@ function readTrustProxy(flags: Flags, env: NodeJS.ProcessEnv): readonly string[]
     );
   }
   return hops;
+}
+
+function readLogLevel(flags: Flags, env: NodeJS.ProcessEnv): LogLevel {
+  const text = readText(flags, env, "log-level", "ROOMCAST_LOG_LEVEL");
+  const level = text === null ? "info" : LOG_LEVELS.find((one) => one === text.value);
+  if (level !== undefined) return level;
+  throw new ConfigurationError(
+    `${text?.name} is ${quote(text?.value ?? "")}, but must be one of ${LOG_LEVELS.join(", ")}.`,
+  );
 }
 
 function list(text: string): string[] {

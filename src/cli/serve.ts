@@ -3,19 +3,21 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { pino } from "pino";
 import { ConfigurationError } from "../protocol/errors.ts";
+import { fitsPattern } from "../protocol/pattern.ts";
 import { ConnectionManager } from "../server/connection-manager.ts";
 import { attachTo } from "../upgrade/attach.ts";
-import { refuse } from "../upgrade/handshake.ts";
+import { refuse } from "../upgrade/request/handshake.ts";
 import { WebSocketRouter } from "../upgrade/router.ts";
 import { destroyOnError } from "../upgrade/upgrade.ts";
 import { backplaneFor } from "./backplane.ts";
 import { chatHandler } from "./chat.ts";
 import { HistoryQuota } from "./history-quota.ts";
-import { makeHostCheck } from "./host-check.ts";
+import { FOREIGN_HOST, makeHostCheck } from "./host-check.ts";
 import { type HttpRules, makeHttpHandler } from "./http.ts";
 import { identifyBy } from "./identity.ts";
 import { OperatorGuard } from "./operator-guard.ts";
 import { Operators } from "./operators.ts";
+import { printable } from "./printable.ts";
 import { authorizeByRoomClaim } from "./room-claim.ts";
 import { readServeOptions, SERVE_HELP, type ServeOptions } from "./serve-options.ts";
 import { runWorkers, whenToldToStop } from "./workers.ts";
@@ -35,9 +37,11 @@ export async function serve(args: readonly string[]): Promise<void> {
     return;
   }
   const manager = await makeManager(options);
+  const authenticate = await identifyBy(options.jwt);
   const router = new WebSocketRouter(manager, {
-    authenticate: await identifyBy(options.jwt),
+    authenticate,
     trustProxy: options.trustProxy,
+    allowLoopbackOrigins: options.jwt === null,
     ...(options.origins !== undefined && { allowedOrigins: options.origins }),
   });
   const quota = new HistoryQuota({
@@ -48,21 +52,48 @@ export async function serve(args: readonly string[]): Promise<void> {
   router.protected("/ws", { authorize: authorizeByRoomClaim }, chatHandler(manager, quota));
   const isForUs = makeHostCheck(options);
   const guard = new OperatorGuard(options);
-  const server = makeServer(manager, options, { guard, isForUs });
-  const operators = await Operators.start(manager, options, guard);
+  const [operators, trouble] = await Promise.all([
+    Operators.start(manager, options, guard),
+    startManager(manager),
+  ]);
+  const server = makeServer(manager, options, {
+    guard,
+    authenticate: options.jwt === null ? null : authenticate,
+    isForUs,
+  });
   attachTo(server, {
     serves: (request) => !isForUs(request) || router.serves(request) || operators.serves(request),
+    unserved: (request) => router.unserved(request),
     handleUpgrade(request, socket, head) {
       const served = operators.serves(request) ? operators : router;
       if (isForUs(request)) return served.handleUpgrade(request, socket, head);
       socket.on("error", destroyOnError);
+      manager.logger.warnOnce("foreign_host", { status: 403 }, FOREIGN_HOST);
       refuse(socket, { status: 403 });
     },
   });
-  await manager.start();
   await listen(server, options);
   stopWhenTold(manager, operators, server);
   if (cluster.isPrimary) announce(options, (server.address() as AddressInfo).port);
+  if (trouble !== null && (cluster.isPrimary || cluster.worker?.id === 1)) console.log(trouble);
+}
+
+/** Starts it. Why it runs degraded, if it does: that is said in a line of its own, and not as an error. */
+async function startManager(manager: ConnectionManager): Promise<string | null> {
+  const reasons: unknown[] = [];
+  const off = manager.on("error", (error, context) => {
+    if (context.stage === "backplane") reasons.push(error);
+    else manager.logger.error({ err: error, ...context }, "unhandled error");
+  });
+  await manager.start();
+  off();
+  if (manager.status !== "degraded") return null;
+  const [reason] = reasons;
+  const why = reason instanceof Error ? reason.message : "it does not answer";
+  return (
+    `Redis cannot be reached: ${printable(why)}. This process goes on by itself, degraded, and joins the others ` +
+    "when Redis is there."
+  );
 }
 
 function announce({ jwt, host }: ServeOptions, port: number): void {
@@ -79,6 +110,7 @@ async function makeManager({
   messagesPerSecond,
   historyRooms,
   historyRoomBytes: maxBytes,
+  logLevel: level,
 }: ServeOptions): Promise<ConnectionManager> {
   const maxLength = config.historyMaxLength;
   const durable = {
@@ -96,11 +128,10 @@ async function makeManager({
     config,
     limits: { messagesPerSecond },
     // The first that fits holds.
-    rooms:
-      historyRooms === "*"
-        ? { "*": { announce: true, ...durable } }
-        : { [historyRooms]: { announce: true, ...durable }, "*": { announce: true } },
-    logger: pino({ base: { pid: process.pid } }, pino.destination(2)),
+    rooms: fitsPattern("*", historyRooms)
+      ? { "*": { announce: true, ...durable } }
+      : { [historyRooms]: { announce: true, ...durable }, "*": { announce: true } },
+    logger: pino({ base: { pid: process.pid }, level }, pino.destination(2)),
   });
 }
 

@@ -235,7 +235,7 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
    * (default 30,000, at most 600,000), `invalid_message` if the answer does not fit, `not_supported` without
    * `roomcast.v1`. Else as `send`.
    */
-  request(message: unknown, options?: WaitOptions): Promise<unknown>;
+  request<T = unknown>(message: unknown, options?: WaitOptions): Promise<T>;
   request<S extends StandardSchema>(
     message: unknown,
     options: WaitOptions & { readonly schema: S },

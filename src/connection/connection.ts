@@ -30,25 +30,26 @@ export interface Delivery {
 /**
  * Asked whether a connection may join a room. One that throws refuses, and reaches the `error` event.
  */
-export type Authorize = (
-  connection: Connection<unknown>,
-  room: string,
-) => boolean | Promise<boolean>;
+export type Authorize = (connection: AnyConnection, room: string) => boolean | Promise<boolean>;
 
 /**
  * One accepted WebSocket. Iterating over it gives its messages until it closes: what the client sent,
- * or, on a route with a schema, what the schema made of it.
+ * or, on a route with a schema, what the schema made of it. `M`: its messages; `D`: its `metadata`.
  */
-export interface Connection<M = IncomingMessage> extends AsyncIterable<M> {
+export interface Connection<M = IncomingMessage, D extends object = Record<string, unknown>>
+  extends AsyncIterable<M> {
   /** Unique in the cluster. */
   readonly id: string;
   readonly userId: string | undefined;
   /** Who it belongs to, as it was proven; null where nothing was. */
   readonly principal: Principal | null;
-  /** The rooms it is in, or was in when it closed. */
+  /**
+   * The rooms it is in, or was in when it closed. While what it sent before is still being handled, joining and
+   * leaving go on to change them.
+   */
   readonly rooms: ReadonlySet<string>;
   /** As given to `connect`; the application's own. */
-  readonly metadata: Record<string, unknown>;
+  readonly metadata: D;
   /** Milliseconds since the epoch. */
   readonly connectedAt: number;
   /** When something last came from the client, in milliseconds since the epoch. */
@@ -65,7 +66,7 @@ export interface Connection<M = IncomingMessage> extends AsyncIterable<M> {
    *
    * @throws TypeError (as a rejection) if the message cannot be encoded.
    */
-  send(message: Message): Promise<Delivery>;
+  send<T = Message>(message: T): Promise<Delivery>;
 
   /** Resolves when the system has taken everything that was sent, or the connection has ended: for whoever sends a lot. */
   drained(): Promise<void>;
@@ -106,3 +107,13 @@ export interface Connection<M = IncomingMessage> extends AsyncIterable<M> {
   json(): AsyncIterableIterator<unknown>;
   json<S extends StandardSchema>(schema: S): AsyncIterableIterator<SchemaOutput<S>>;
 }
+
+/** A connection whose user was proven, as on a route that requires a credential. */
+export interface UserConnection<M = IncomingMessage, D extends object = Record<string, unknown>>
+  extends Connection<M, D> {
+  readonly userId: string;
+  readonly principal: Principal;
+}
+
+/** Any connection, whatever its messages and its metadata are. */
+export type AnyConnection = Connection<unknown, object>;

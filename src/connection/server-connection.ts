@@ -9,7 +9,7 @@ import { EncodedMessage } from "../protocol/encoded-message.ts";
 import { ConnectionClosedError } from "../protocol/errors.ts";
 import { checkName } from "../protocol/names.ts";
 import type { Message } from "../protocol/payload.ts";
-import { type ErrorFrame, SUBPROTOCOL } from "../protocol/roomcast-v1.ts";
+import { SUBPROTOCOL } from "../protocol/roomcast-v1.ts";
 import type { SchemaOutput, StandardSchema } from "../protocol/standard-schema.ts";
 import { isThenable } from "../protocol/thenable.ts";
 import { unawaited } from "../protocol/unawaited.ts";
@@ -17,12 +17,6 @@ import type { CloseInfo, Connection, Delivery } from "./connection.ts";
 import { Endpoint } from "./endpoint.ts";
 import type { ConnectionBounds, ConnectionHost, Identity, RouteRules } from "./host.ts";
 import { openTransport } from "./open-transport.ts";
-
-const FORBIDDEN = {
-  type: "error",
-  code: "forbidden",
-  message: "You may not join this room.",
-} satisfies ErrorFrame;
 
 /** Who serves a connection to its end. MUST NOT throw. */
 export interface Follower {
@@ -183,7 +177,7 @@ export class ServerConnection extends Endpoint implements Connection<unknown>, S
 
   /** Tells the client that it may not be in a room. */
   forbid(room: string): void {
-    this.tell({ ...FORBIDDEN, room });
+    this.tell({ type: "error", code: "forbidden", message: "You may not join this room.", room });
   }
 
   /**
@@ -203,8 +197,13 @@ export class ServerConnection extends Endpoint implements Connection<unknown>, S
 
   // Receiving
 
-  /** Tells `follower` when the socket has closed, after the listeners. One for each connection. */
-  follow(follower: Follower): void {
+  /** Whether what the client sent is still being handled; also after it has gone. */
+  get isServed(): boolean {
+    return this.#follower !== null;
+  }
+
+  /** Tells `follower` when the socket has closed, after the listeners; null: all that had come is handled. */
+  follow(follower: Follower | null): void {
     this.#follower = follower;
   }
 

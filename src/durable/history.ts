@@ -1,6 +1,7 @@
 import type { HistoryEntry, HistoryStore, LogName } from "../backplane/contract/history-store.ts";
-import type { Connection } from "../connection/connection.ts";
+import type { AnyConnection } from "../connection/connection.ts";
 import type { ServerConnection } from "../connection/server-connection.ts";
+import { checkOptions } from "../protocol/check-options.ts";
 import { replayed } from "../protocol/envelope.ts";
 import { Frame } from "../protocol/frame.ts";
 import { checkName } from "../protocol/names.ts";
@@ -27,7 +28,7 @@ export interface History {
    * `{"type":"replay","message_id":…,"data":…}`, a binary one as a binary frame with that as its header.
    * Resolves to how many were sent.
    */
-  replay(connection: Connection<unknown>, room: string, options?: ReadOptions): Promise<number>;
+  replay(connection: AnyConnection, room: string, options?: ReadOptions): Promise<number>;
 
   /** How often members of this instance had to be told that messages were lost for good. */
   readonly gaps: number;
@@ -59,9 +60,10 @@ export interface HistoryMessage {
   readonly data: string | Uint8Array;
 }
 
+const READ_OPTIONS = ["since", "limit"];
 const LIMIT = wholeNumber("", 100, 1, 10_000);
 
-/** What a reader of logs is made of. */
+/** What a reader of logs is made of. @internal */
 export interface HistoryParts {
   readonly store: HistoryStore;
   /** The connection of this instance that has an id. */
@@ -71,6 +73,7 @@ export interface HistoryParts {
   readonly failed: (error: unknown) => void;
 }
 
+/** @internal */
 export class HistoryReader implements History {
   readonly #parts: HistoryParts;
 
@@ -95,19 +98,13 @@ export class HistoryReader implements History {
     return Object.assign(first, { [Symbol.asyncIterator]: () => this.#all(first, room, options) });
   }
 
-  replay(
-    connection: Connection<unknown>,
-    room: string,
-    options: ReadOptions = {},
-  ): Promise<number> {
+  replay(connection: AnyConnection, room: string, options: ReadOptions = {}): Promise<number> {
     return unawaited(this.#replay(connection, room, options), this.#parts.failed);
   }
 
-  async #replay(
-    connection: Connection<unknown>,
-    room: string,
-    { since = BEGINNING, limit = Number.POSITIVE_INFINITY }: ReadOptions,
-  ): Promise<number> {
+  async #replay(connection: AnyConnection, room: string, options: ReadOptions): Promise<number> {
+    checkOptions("history.replay", options, READ_OPTIONS);
+    const { since = BEGINNING, limit = Number.POSITIVE_INFINITY } = options;
     const to = this.#parts.find(connection.id);
     if (to === undefined) throw new RangeError("The connection is not one of this instance.");
     const log = checkLog(room);
@@ -135,7 +132,9 @@ export class HistoryReader implements History {
     return sent;
   }
 
-  async #page(room: string, { since = BEGINNING, limit }: ReadOptions): Promise<ReadResult> {
+  async #page(room: string, options: ReadOptions): Promise<ReadResult> {
+    checkOptions("history.read", options, READ_OPTIONS);
+    const { since = BEGINNING, limit } = options;
     const atMost = checkSetting("limit", limit, LIMIT);
     const page = await this.#parts.store.read(checkLog(room), since, atMost);
     const messages = page.entries.map(toMessage);

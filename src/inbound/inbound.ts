@@ -1,6 +1,7 @@
 import { MessageRate, type RateVerdict } from "../limits/message-rate.ts";
 import type { Counters } from "../meters/counters.ts";
 import { CloseCode } from "../protocol/close-codes.ts";
+import type { MessageRefusedError } from "../protocol/errors.ts";
 import type { ErrorFrame } from "../protocol/roomcast-v1.ts";
 import type { StandardSchema } from "../protocol/standard-schema.ts";
 import { isThenable } from "../protocol/thenable.ts";
@@ -124,6 +125,19 @@ export class Inbound implements Flow {
         receipt?.done(undefined);
       }
     }
+  }
+
+  /** Answers a message that its handler does not want. */
+  refuse({ code, message, misunderstood }: MessageRefusedError, receipt: Receipt | null): void {
+    if (misunderstood) this.gate.refuse(code, message, receipt);
+    else if (receipt === null) this.#from.tell({ type: "error", code, message });
+    else receipt.failed(code, message);
+    if (!misunderstood) this.understood();
+  }
+
+  /** A message was understood: counting those that were not begins anew. */
+  understood(): void {
+    this.#gate?.accept();
   }
 
   /** No more messages come. */

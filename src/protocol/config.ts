@@ -1,3 +1,4 @@
+import { checkOptions } from "./check-options.ts";
 import type { ClientConfig } from "./client-config.ts";
 import { isName } from "./names.ts";
 import {
@@ -77,9 +78,7 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): WebSocketConfi
  * @throws TypeError or RangeError naming the option, its value and what is allowed.
  */
 export function resolveConfig(options: Partial<WebSocketConfig> = {}): WebSocketConfig {
-  for (const name of Object.keys(options)) {
-    if (!Object.hasOwn(SETTINGS, name)) throw new TypeError(`config has no option ${name}.`);
-  }
+  checkOptions("config", options, Object.keys(SETTINGS));
   return each((name, setting) => checkSetting(`config.${name}`, options[name], setting));
 }
 

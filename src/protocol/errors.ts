@@ -76,6 +76,30 @@ export class MessageTooLargeError extends WebSocketError {
   }
 }
 
+/**
+ * Thrown by a handler that does not want a message: its sender gets an `error` frame with this code and this text, and with
+ * the id of the message if it has one. Nobody else is told, and the connection stays open.
+ */
+export class MessageRefusedError extends WebSocketError {
+  static override readonly name: string = "MessageRefusedError";
+  static override readonly code: string = "refused";
+  /** It was not even understood: the fifth such message in a row closes the connection with 1008. */
+  readonly misunderstood: boolean;
+
+  /** @param code what programs compare, such as "not_a_member" @param message for people; both go to the client */
+  constructor(
+    code: string,
+    message: string,
+    {
+      misunderstood = false,
+      cause,
+    }: { readonly misunderstood?: boolean; readonly cause?: unknown } = {},
+  ) {
+    super(message, { code, cause });
+    this.misunderstood = misunderstood;
+  }
+}
+
 /** The backplane could not do what it was asked, or nobody knows whether it did. */
 export class BackplaneUnavailableError extends WebSocketError {
   static override readonly name: string = "BackplaneUnavailableError";

@@ -3,3 +3,12 @@ export function unawaited<T>(work: Promise<T>, failed: (error: unknown) => void)
   work.then(undefined, failed);
   return work;
 }
+
+/** What `work` returns; a rejection if it throws. */
+export function attempt<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return work();
+  } catch (error) {
+    return Promise.reject(error);
+  }
+}

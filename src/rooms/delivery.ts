@@ -46,16 +46,18 @@ export class LocalDelivery {
 
   /** Queues a message to the members of a group; for those on their way in it waits. Answers how many they are. */
   deliver(group: Group, packet: MessagePacket): number {
-    const { members, arrivals } = group;
+    const { arrivals } = group;
+    const members = this.#membersFor(group, packet);
     if (members.size === 0) return 0;
     const except = this.#leftOut(members, packet.except);
     const message = new GroupMessage(packet, group.name);
     if (arrivals === null) this.#fanOut.deliverAll(message, members.items, except, NOBODY);
     else {
       const present = except.filter((connection) => !arrivals.has(connection));
-      this.#fanOut.deliverAll(message, members.items, present, [...arrivals.keys()]);
+      const waiting = [...arrivals.keys()].filter((connection) => members.has(connection));
+      this.#fanOut.deliverAll(message, members.items, present, waiting);
       // What is in a log is read from there.
-      if (packet.link === undefined) this.#hold(arrivals, packet, except);
+      if (packet.link === undefined) this.#hold(arrivals, waiting, packet, except);
     }
     const recipients = members.size - except.length;
     const { counters } = this.#fanOut;
@@ -67,8 +69,22 @@ export class LocalDelivery {
   }
 
   /** How many members `deliver` would count. */
-  audience({ members }: Group, { except }: MessagePacket): number {
-    return members.size - this.#leftOut(members, except).length;
+  audience(group: Group, packet: MessagePacket): number {
+    const members = this.#membersFor(group, packet);
+    return members.size - this.#leftOut(members, packet.except).length;
+  }
+
+  /** The members of a group; of a message to several rooms, those who are in none of the rooms before. */
+  #membersFor({ name, members }: Group, { rooms }: MessagePacket): Members<ServerConnection> {
+    if (rooms === undefined || name === null) return members;
+    const before = rooms
+      .slice(0, rooms.indexOf(name))
+      .flatMap((room) => this.#registry.rooms.get(room)?.members ?? []);
+    if (before.length === 0) return members;
+    const rest = new Set(
+      members.items.filter((member) => !before.some((others) => others.has(member))),
+    );
+    return { size: rest.size, items: [...rest], has: (member) => rest.has(member) };
   }
 
   /** Tells the members of a room that messages are lost for good. */
@@ -81,11 +97,13 @@ export class LocalDelivery {
 
   #hold(
     arrivals: ReadonlyMap<ServerConnection, Arrival>,
+    waiting: readonly ServerConnection[],
     packet: MessagePacket,
     except: readonly ServerConnection[],
   ): void {
-    for (const arrival of [...arrivals.values()]) {
-      if (except.includes(arrival.connection)) continue;
+    for (const connection of waiting) {
+      const arrival = arrivals.get(connection);
+      if (arrival === undefined || except.includes(connection)) continue;
       arrival.held.push(packet);
       arrival.heldBytes += packet.message.data.length + PACKET_BYTES;
       if (arrival.heldBytes > arrival.connection.maxBufferedBytes) this.#overfull(arrival);

@@ -1,11 +1,11 @@
 import type { Exclusion } from "../backplane/contract/broker.ts";
-import type { Connection } from "../connection/connection.ts";
+import type { AnyConnection } from "../connection/connection.ts";
 
 /** Whom a message leaves out: a connection, ids of connections, or users. */
 export type Except =
   | string
-  | Connection<unknown>
-  | Iterable<string | Connection<unknown>>
+  | AnyConnection
+  | Iterable<string | AnyConnection>
   | { readonly users: Iterable<string> };
 
 const NOT_ALLOWED = "except must be a connection, ids of connections, or { users: [...] }.";

@@ -50,7 +50,7 @@ export class Membership {
 
   /**
    * Resolves to whether it was not in the room before, once messages to the room will arrive; false also for a
-   * connection that is gone by now.
+   * connection that is gone by now. While what that had sent is still being handled, only its `rooms` change.
    */
   join(connection: ServerConnection, name: string): Promise<boolean> {
     try {
@@ -64,8 +64,14 @@ export class Membership {
     const { registry, arrivals, presence } = this.#parts;
     if (connection.rooms.has(room.name)) return room.opening?.then(no) ?? NO;
     // Behind an await it may have gone: what it joined now nobody would ever leave.
-    if (!registry.connections.has(connection)) return NO;
+    const isHere = registry.connections.has(connection);
+    if (!isHere && !connection.isServed) return NO;
     this.#checkRoom(connection);
+    if (!isHere) {
+      // What it sent before it went is still being handled, and is to be handled as a member's.
+      connection.rooms.add(room.name);
+      return YES;
+    }
     registry.join(connection, room);
     const opening = this.follow(room);
     if (connection.enveloped) arrivals.join(connection, room, opening);
@@ -77,7 +83,8 @@ export class Membership {
   async leave(connection: ServerConnection, name: string): Promise<boolean> {
     const { registry, arrivals, presence } = this.#parts;
     const room = registry.room(name);
-    if (!connection.rooms.has(name) || !room.members.has(connection)) return false;
+    if (!connection.rooms.has(name)) return false;
+    if (!room.members.has(connection)) return connection.isServed && connection.rooms.delete(name);
     if (registry.leave(connection, room)) this.#unfollow(room);
     if (connection.enveloped) {
       arrivals.leave(connection, room);

@@ -1,4 +1,6 @@
 import type { LogRules } from "../durable/feeds.ts";
+import { checkOptions } from "../protocol/check-options.ts";
+import { isName, quote } from "../protocol/names.ts";
 import { fitsPattern } from "../protocol/pattern.ts";
 import { checkSetting, wholeNumber } from "../protocol/setting.ts";
 
@@ -35,7 +37,7 @@ export interface HistoryOptions {
 /** What holds for messages to everyone. */
 export type BroadcastOptions = Pick<RoomOptions, "history" | "whenUnavailable">;
 
-/** A policy with its defaults, checked. */
+/** A policy with its defaults, checked. @internal */
 export interface RoomRules {
   readonly history: LogRules | null;
   readonly whenUnavailable: "reject" | "ephemeral";
@@ -45,7 +47,7 @@ export interface RoomRules {
 /** Policies by pattern: `*` stands for any characters. The first that fits holds. */
 export type RoomPolicies = Readonly<Record<string, RoomOptions>>;
 
-/** Finds the rules of a room. */
+/** Finds the rules of a room. @internal */
 export class RoomPolicy {
   readonly #policies: readonly { readonly pattern: string; readonly rules: RoomRules }[];
   /** The rules of messages to everyone. */
@@ -53,10 +55,13 @@ export class RoomPolicy {
 
   /** @throws TypeError or RangeError naming the option that is wrong. */
   constructor(policies: RoomPolicies = {}, broadcast: BroadcastOptions = {}) {
-    this.#policies = Object.entries(policies).map(([pattern, options]) => ({
-      pattern,
-      rules: resolveRules(`rooms[${JSON.stringify(pattern)}]`, options),
-    }));
+    checkPatterns(policies);
+    this.#policies = Object.entries(policies).map(([pattern, options]) => {
+      const name = `rooms[${JSON.stringify(pattern)}]`;
+      checkOptions(name, options, ROOM_OPTIONS);
+      return { pattern, rules: resolveRules(name, options) };
+    });
+    checkOptions("broadcast", broadcast, BROADCAST_OPTIONS);
     this.everyone = resolveRules("broadcast", broadcast);
   }
 
@@ -65,6 +70,30 @@ export class RoomPolicy {
   }
 }
 
+/** @throws TypeError naming a pattern that fits no room, or none that an earlier one does not fit. */
+function checkPatterns(policies: unknown): void {
+  if (typeof policies !== "object" || policies === null || Array.isArray(policies)) {
+    throw new TypeError('rooms must be an object such as { "chat:*": { history: {} } }.');
+  }
+  const patterns = Object.keys(policies);
+  for (const [i, pattern] of patterns.entries()) {
+    const literal = pattern.replaceAll("*", "");
+    if (pattern === "" || (literal !== "" && !isName(literal))) {
+      const names = "names have 1 to 256 bytes without control characters, { or }";
+      throw new TypeError(`rooms[${quote(pattern)}] fits no room: ${names}.`);
+    }
+    // What a pattern makes of the stars of another, it makes of all they stand for.
+    const before = patterns.slice(0, i).find((earlier) => fitsPattern(pattern, earlier));
+    if (before === undefined) continue;
+    throw new TypeError(
+      `rooms[${quote(pattern)}] is never used: the first pattern that fits holds, and ${quote(before)} before it fits all its rooms. Write it first.`,
+    );
+  }
+}
+
+const ROOM_OPTIONS = ["history", "whenUnavailable", "announce"];
+const BROADCAST_OPTIONS = ["history", "whenUnavailable"];
+const HISTORY_OPTIONS = ["maxLength", "maxBytes", "ttlMs", "resumeLimit", "minReplicas"];
 const NO_RULES: RoomRules = { history: null, whenUnavailable: "reject", announce: false };
 const MAX_LENGTH = wholeNumber("", 10_000, 1, 10_000_000);
 const MAX_BYTES = wholeNumber("", 67_108_864, 1024, 2 ** 40, " (bytes)");
@@ -78,6 +107,8 @@ function resolveRules(name: string, options: RoomOptions): RoomRules {
   if (whenUnavailable !== "reject" && whenUnavailable !== "ephemeral") {
     throw new RangeError(`${name}.whenUnavailable must be "reject" or "ephemeral".`);
   }
+  if (typeof announce !== "boolean") throw new TypeError(`${name}.announce must be true or false.`);
+  if (history !== undefined) checkOptions(`${name}.history`, history, HISTORY_OPTIONS);
   return {
     history:
       history === undefined

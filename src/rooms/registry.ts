@@ -59,6 +59,13 @@ export class Registry {
     return new Room(name, `room:${name}`, this.#policy.of(name));
   }
 
+  /** How many connections there are: in all, in a room, or of a user. */
+  count({ room, user }: { readonly room?: string; readonly user?: string }): number {
+    if (room !== undefined) return this.#rooms.get(room)?.members.size ?? 0;
+    if (user !== undefined) return this.#users.get(user)?.members.size ?? 0;
+    return this.connections.size;
+  }
+
   /** Adds a connection. One of the same id is not found any more, but stays a member until it is removed. */
   add(connection: ServerConnection): void {
     this.everyone.members.add(connection);

@@ -1,9 +1,11 @@
 import type { WebSocket } from "ws";
 import type { UserLimit } from "../backplane/contract/presence-store.ts";
+import type { AnyConnection, Connection, IncomingMessage } from "../connection/connection.ts";
 import { checkOwnConnectionId, makeConnectionId } from "../connection/connection-id.ts";
 import type { ConnectionBounds, RouteRules } from "../connection/host.ts";
 import { ServerConnection } from "../connection/server-connection.ts";
 import { isOwned } from "../connection/socket-events.ts";
+import type { WsSocket } from "../connection/ws-socket.ts";
 import { type Seating, Seats } from "../limits/seats.ts";
 import { checkOptions } from "../protocol/check-options.ts";
 import { CloseCode } from "../protocol/close-codes.ts";
@@ -111,7 +113,16 @@ export class Admission {
   // Connections
 
   /** Registers a socket of the application's own; see `ConnectionManager.connect`. */
-  connect(socket: WebSocket, options: ConnectOptions): ServerConnection {
+  connect<D extends object>(
+    socket: WsSocket,
+    options: ConnectOptions<D>,
+  ): Connection<IncomingMessage, D> {
+    const connection = this.#connect(socket as WebSocket, options as ConnectOptions);
+    // Without a schema, messages are what the client sent; metadata is kept as it was given.
+    return connection as AnyConnection as Connection<IncomingMessage, D>;
+  }
+
+  #connect(socket: WebSocket, options: ConnectOptions): ServerConnection {
     checkOptions("connect", options, CONNECT_OPTIONS);
     const id = makeConnectionId(this.#instance.id);
     const connection = this.#make(socket, options, {

@@ -1,9 +1,14 @@
-import type { WebSocket } from "ws";
 import { memoryBackplane } from "../backplane/memory/memory-backplane.ts";
-import type { Connection, Delivery, IncomingMessage } from "../connection/connection.ts";
+import type {
+  AnyConnection,
+  Connection,
+  Delivery,
+  IncomingMessage,
+} from "../connection/connection.ts";
 import { makeInstanceId } from "../connection/connection-id.ts";
 import type { ServerConnection } from "../connection/server-connection.ts";
 import { Sweep } from "../connection/sweep.ts";
+import type { WsSocket } from "../connection/ws-socket.ts";
 import { type History, HistoryReader } from "../durable/history.ts";
 import { Log } from "../events/log.ts";
 import { Counters } from "../meters/counters.ts";
@@ -12,7 +17,7 @@ import { checkOptions } from "../protocol/check-options.ts";
 import { resolveConfig, type WebSocketConfig } from "../protocol/config.ts";
 import { checkName } from "../protocol/names.ts";
 import type { Message } from "../protocol/payload.ts";
-import { unawaited } from "../protocol/unawaited.ts";
+import { attempt, unawaited } from "../protocol/unawaited.ts";
 import { Announcer } from "../rooms/announcer.ts";
 import { RoomPolicy } from "../rooms/policy.ts";
 import { Addresses } from "./addresses.ts";
@@ -31,6 +36,7 @@ import {
   type DurableSendOptions,
   type Health,
   MANAGER_OPTIONS,
+  NO_OPTIONS,
   type SendOptions,
   type Target,
   type Topic,
@@ -39,8 +45,6 @@ import {
 import { Orders } from "./orders.ts";
 import { Reporter } from "./reporter.ts";
 import type { StopOptions } from "./shutdown.ts";
-
-const NO_OPTIONS = {};
 
 /**
  * The connections of this instance, grouped by user and room, as a part of the cluster. Delivers messages to one
@@ -77,7 +81,7 @@ export class ConnectionManager {
     const offlineGraceMs = checkGrace(options.offlineGraceMs);
     this.config = resolveConfig(options.config);
     this.limits = resolveLimits(options.limits, this.config.maxConnectionsPerUser);
-    this.logger = new Log(options.logger ?? null, this.instanceId);
+    this.logger = new Log(options.logger, this.instanceId);
     const policy = new RoomPolicy(options.rooms, options.broadcast);
     this.counters = new Counters();
     const reporter = new Reporter(this.logger, this.counters);
@@ -172,17 +176,19 @@ export class ConnectionManager {
 
   /**
    * Registers an accepted `ws` socket; one that is not open, or comes when the manager is stopping (1012), is
-   * not, and the connection that is returned is closed.
+   * not, and the connection that is returned is closed. `D`: its metadata.
    *
    * @throws TypeError or RangeError if an option is wrong or the socket is registered already.
    */
-  connect(socket: WebSocket, options: ConnectOptions = {}): Connection {
-    // Without a schema, messages are what the client sent.
-    return this.admission.connect(socket, options) as Connection<IncomingMessage>;
+  connect<D extends object = Record<string, unknown>>(
+    socket: WsSocket,
+    options: ConnectOptions<D> = {},
+  ): Connection<IncomingMessage, D> {
+    return this.admission.connect(socket, options);
   }
 
   /** Closes a connection, on whatever instance it is. Does nothing if there is none. */
-  disconnect(target: Connection<unknown> | string, options: CloseOptions = {}): Promise<void> {
+  disconnect(target: AnyConnection | string, options: CloseOptions = {}): Promise<void> {
     return this.#unawaited(this.#orders.disconnect(target, options), "disconnect");
   }
 
@@ -194,40 +200,40 @@ export class ConnectionManager {
   // Messages
 
   /** Sends to one connection, on whatever instance. @throws TypeError (as a rejection) if it cannot be encoded. */
-  send(connectionId: string, message: Message): Promise<Delivery> {
+  send<T = Message>(connectionId: string, message: T): Promise<Delivery> {
     return this.#sending(() => this.#messenger.toConnection(connectionId, message));
   }
 
   /** To all connections of a user in the cluster. */
-  sendToUser(
+  sendToUser<T = Message>(
     userId: string,
-    message: Message,
+    message: T,
     options: SendOptions = NO_OPTIONS,
   ): Promise<Delivery> {
     return this.#sending(() => this.#messenger.toUser(userId, message, options));
   }
 
   /**
-   * Sends to everyone in the room. In a durable room the message is stored first, and `id` is its position.
+   * To everyone in the room, or in any of several, once. In a durable room it is stored first: `id` is its position.
    *
    * @throws TypeError (as a rejection) for a message without a form on the wire, and `persist` without a history.
    * @throws BackplaneUnavailableError (as a rejection) if it was to be stored and was not, or nobody knows.
    */
-  broadcastToRoom(
-    room: string,
-    message: Message,
+  broadcastToRoom<T = Message>(
+    room: string | readonly string[],
+    message: T,
     options: DurableSendOptions = NO_OPTIONS,
   ): Promise<Delivery> {
     return this.#sending(() => this.#messenger.toRoom(room, message, options));
   }
 
   /** Sends to everyone; durable, as `broadcastToRoom` is, if the option `broadcast` has a history. */
-  broadcast(message: Message, options: DurableSendOptions = NO_OPTIONS): Promise<Delivery> {
+  broadcast<T = Message>(message: T, options: DurableSendOptions = NO_OPTIONS): Promise<Delivery> {
     return this.#sending(() => this.#messenger.toAll(message, options));
   }
 
   /** A room to publish to from anywhere: `topic("alerts").publish(alert)`. */
-  topic(name: string): Topic {
+  topic<T = Message>(name: string): Topic<T> {
     const room = checkName("topic", name);
     return {
       name: room,
@@ -290,10 +296,7 @@ export class ConnectionManager {
 
   /** Connections of this instance: all, those in a room, or those of a user; 0 where unknown. */
   count(of: { readonly room?: string; readonly user?: string } = {}): number {
-    const { connections, rooms, users } = this.#instance.registry;
-    if (of.room !== undefined) return rooms.get(of.room)?.members.size ?? 0;
-    if (of.user !== undefined) return users.get(of.user)?.members.size ?? 0;
-    return connections.size;
+    return this.#instance.registry.count(of);
   }
 
   get presence(): Presence {
@@ -336,11 +339,7 @@ export class ConnectionManager {
   }
 
   #sending(send: () => Promise<Delivery>): Promise<Delivery> {
-    try {
-      return unawaited(send(), this.#sendFailed);
-    } catch (error) {
-      return unawaited(Promise.reject(error), this.#sendFailed);
-    }
+    return unawaited(attempt(send), this.#sendFailed);
   }
 
   #unawaited<T>(work: Promise<T>, stage: string): Promise<T> {

@@ -239,10 +239,22 @@ export class LocalInstance implements ConnectionHost<ServerConnection>, Instance
       const connection = this.registry.get(packet.connection);
       return connection?.deliver(packet.message).localRecipients ?? 0;
     }
+    if (packet.rooms !== undefined) return this.#receiveForRooms(packet, packet.rooms);
+    return this.#receiveFor(channel, packet);
+  }
+
+  #receiveFor(channel: Channel, packet: MessagePacket): number {
     const group = this.registry.group(channel);
     if (group === undefined) return 0;
     const { feed } = group;
     return feed === null ? this.#delivery.deliver(group, packet) : feed.receive(packet);
+  }
+
+  /** In one go, so that nobody comes into a room or leaves it in between. */
+  #receiveForRooms(packet: MessagePacket, rooms: readonly string[]): number {
+    let recipients = 0;
+    for (const room of rooms) recipients += this.#receiveFor(`room:${room}`, packet);
+    return recipients;
   }
 
   /** An order to close connections, or to bring them into a room or out of it. Answers how many it was for. */

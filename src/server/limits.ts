@@ -1,4 +1,5 @@
 import type { UserLimit } from "../backplane/contract/presence-store.ts";
+import { checkOptions } from "../protocol/check-options.ts";
 import {
   checkSetting,
   duration,
@@ -72,9 +73,7 @@ export function resolveLimits(
   options: Partial<Limits> = {},
   maxConnectionsPerUser: number | null = null,
 ): Limits {
-  for (const name of Object.keys(options)) {
-    if (!Object.hasOwn(SETTINGS, name)) throw new TypeError(`limits has no option ${name}.`);
-  }
+  checkOptions("limits", options, Object.keys(SETTINGS));
   const of = <K extends keyof Limits>(name: K): Limits[K] =>
     checkSetting(`limits.${name}`, options[name], SETTINGS[name]);
   const messagesPerSecond = of("messagesPerSecond");

@@ -1,8 +1,9 @@
 import type { MessagePacket } from "../backplane/contract/broker.ts";
 import type { Delivery } from "../connection/connection.ts";
+import { checkOptions } from "../protocol/check-options.ts";
 import { EncodedMessage } from "../protocol/encoded-message.ts";
 import { BackplaneUnavailableError } from "../protocol/errors.ts";
-import { checkName } from "../protocol/names.ts";
+import { checkName, quote } from "../protocol/names.ts";
 import type { Message } from "../protocol/payload.ts";
 import { toExclusion } from "../rooms/exclusion.ts";
 import type { RoomRules } from "../rooms/policy.ts";
@@ -10,6 +11,11 @@ import type { Room } from "../rooms/room.ts";
 import type { Addresses } from "./addresses.ts";
 import type { LocalInstance } from "./instance.ts";
 import type { DurableSendOptions, SendOptions } from "./options.ts";
+
+const SEND_OPTIONS = ["except"];
+/** Their names travel with the message. */
+const MAX_ROOMS_AT_ONCE = 100;
+const DURABLE_SEND_OPTIONS = ["except", "persist", "idempotencyKey"];
 
 /**
  * Sends: checks and encodes a message once, decides whether it is stored, and hands it to the backplane. Every
@@ -37,16 +43,49 @@ export class Messenger {
   }
 
   toUser(user: string, message: Message, options: SendOptions): Promise<Delivery> {
+    checkOptions("sendToUser", options, SEND_OPTIONS);
     const packet = toPacket(message, options);
     const channel = this.#instance.registry.users.get(user)?.channel;
     return this.#instance.publish(channel ?? `user:${checkName("user", user)}`, packet);
   }
 
-  toRoom(name: string, message: Message, options: DurableSendOptions): Promise<Delivery> {
+  toRoom(
+    name: string | readonly string[],
+    message: Message,
+    options: DurableSendOptions,
+  ): Promise<Delivery> {
+    checkOptions("broadcastToRoom", options, DURABLE_SEND_OPTIONS);
+    if (Array.isArray(name)) return this.#toRooms([...new Set<string>(name)], message, options);
     return this.#toRoom(this.#instance.registry.room(checkRoom(name)), message, options);
   }
 
+  /** To each connection in any of the rooms once: by the one channel that every instance listens to. */
+  #toRooms(
+    rooms: readonly string[],
+    message: Message,
+    options: DurableSendOptions,
+  ): Promise<Delivery> {
+    const packet = toPacket(message, options);
+    if (options.idempotencyKey !== undefined) checkIdempotencyKey(options.idempotencyKey, false);
+    if (rooms.length > MAX_ROOMS_AT_ONCE) {
+      throw new RangeError(
+        `A message may go to ${MAX_ROOMS_AT_ONCE} rooms at once, not ${rooms.length}.`,
+      );
+    }
+    for (const name of rooms) {
+      const { rules } = this.#instance.registry.room(checkName("room", name));
+      if (options.persist === true || (rules.history !== null && options.persist !== false)) {
+        throw new TypeError(
+          `The message would be stored in the room ${quote(name)}, but one to several rooms is in no log: send it to each, or with persist: false.`,
+        );
+      }
+    }
+    if (rooms.length > 0) return this.#instance.publish("broadcast", { ...packet, rooms });
+    return Promise.resolve({ scope: this.#instance.scope, localRecipients: 0 });
+  }
+
   toAll(message: Message, options: DurableSendOptions): Promise<Delivery> {
+    checkOptions("broadcast", options, DURABLE_SEND_OPTIONS);
     return this.#toRoom(this.#instance.registry.everyone, message, options);
   }
 

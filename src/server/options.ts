@@ -1,6 +1,6 @@
 import type { Principal } from "../auth/authenticator.ts";
 import type { Backplane } from "../backplane/contract/backplane.ts";
-import type { Connection, Delivery } from "../connection/connection.ts";
+import type { AnyConnection, Delivery } from "../connection/connection.ts";
 import type { Log } from "../events/log.ts";
 import type { Logger } from "../events/logger.ts";
 import { resolveConfig, type WebSocketConfig } from "../protocol/config.ts";
@@ -24,7 +24,10 @@ export interface ConnectionManagerOptions {
   readonly broadcast?: BroadcastOptions;
   /** How long a user who dropped without a normal close stays online, in milliseconds. Default 10,000. */
   readonly offlineGraceMs?: number;
-  /** Default: says nothing. */
+  /**
+   * Default: what somebody should do something about goes to the console, and with `DEBUG=roomcast` in the
+   * environment everything.
+   */
   readonly logger?: Logger;
 }
 
@@ -59,11 +62,10 @@ export function warnOfUnused(config: WebSocketConfig, log: Log): void {
   const message =
     `config has ${unused.join(" and ")}, but the manager has no backplane and runs on this process alone; ` +
     "to use Redis: new ConnectionManager({ config, backplane: redisBackplane({ url: config.redisUrl }) }).";
-  if (log.isOn) log.warn({}, message);
-  else console.warn(`roomcast: ${message}`);
+  log.advise({}, message);
 }
 
-export interface ConnectOptions {
+export interface ConnectOptions<D extends object = Record<string, unknown>> {
   /** Unique in the cluster; the holder of an id in use is replaced (4409). Default: made here. */
   readonly id?: string;
   /** Default: the principal's id, if there is one. */
@@ -75,11 +77,14 @@ export interface ConnectOptions {
   /** The client's address. Default: what the socket tells, which behind a proxy is the proxy's. */
   readonly remoteAddress?: string;
   /** Kept as it is; JSON, if others are to see it in `presence`. */
-  readonly metadata?: Record<string, unknown>;
+  readonly metadata?: D;
 }
 
 /** A connection, its id, or all connections of a user. */
-export type Target = Connection<unknown> | string | { readonly userId: string };
+export type Target = AnyConnection | string | { readonly userId: string };
+
+/** One for all who give none. */
+export const NO_OPTIONS = {};
 
 export interface SendOptions {
   /** Whom to leave out, on every instance. */
@@ -117,9 +122,9 @@ export interface Health {
   readonly redis_connected: boolean;
 }
 
-/** A room that is published to from anywhere, even by processes that hold no connections. */
-export interface Topic {
+/** A room that is published to from anywhere, even by processes that hold no connections. `T`: what is published there. */
+export interface Topic<T = Message> {
   readonly name: string;
   /** Sends to everyone who is in the room of that name; see `broadcastToRoom`. */
-  publish(message: Message, options?: DurableSendOptions): Promise<Delivery>;
+  publish(message: T, options?: DurableSendOptions): Promise<Delivery>;
 }

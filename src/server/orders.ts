@@ -1,3 +1,4 @@
+import { checkOptions } from "../protocol/check-options.ts";
 import { CloseCode, checkClose } from "../protocol/close-codes.ts";
 import { checkName } from "../protocol/names.ts";
 import type { Addresses } from "./addresses.ts";
@@ -54,11 +55,12 @@ function idOf(target: Target): string {
   return checkName("connection id", id);
 }
 
+const CLOSE_OPTIONS = ["code", "reason"];
+
 /** By default 1000 without a reason. @throws RangeError for what may not be sent. */
-function resolveClose({
-  code = CloseCode.normal,
-  reason = "",
-}: CloseOptions): Required<CloseOptions> {
+function resolveClose(options: CloseOptions): Required<CloseOptions> {
+  checkOptions("disconnect", options, CLOSE_OPTIONS);
+  const { code = CloseCode.normal, reason = "" } = options;
   checkClose(code, reason);
   return { code, reason };
 }

@@ -56,6 +56,8 @@ export function resolveGoodbye(options: StopOptions): Goodbye {
 /**
  * Says goodbye to every connection and closes it, in batches. Resolves when all have ended; those that
  * have not after `drainMs` are cut off.
+ *
+ * @internal
  */
 export async function closeAll(instance: LocalInstance, goodbye: Goodbye): Promise<void> {
   const deadline = performance.now() + goodbye.drainMs;

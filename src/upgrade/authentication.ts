@@ -5,14 +5,19 @@ import { extractToken, MAX_TOKEN_BYTES } from "../auth/extract-token.ts";
 import { AuthenticationError } from "../protocol/errors.ts";
 import { checkName } from "../protocol/names.ts";
 import { isThenable } from "../protocol/thenable.ts";
-import type { Refusal } from "./handshake.ts";
+import type { Refusal } from "./request/handshake.ts";
 
 /** What every answer of 503 carries: the time in seconds after which to try again. */
-export const RETRY_LATER: Refusal = { status: 503, headers: { "Retry-After": "5" } };
+export const RETRY_LATER = { status: 503, headers: { "Retry-After": "5" } } as const;
 
 /** The same for every cause (RFC 6750 section 3). */
-const UNAUTHORIZED: Refusal = { status: 401, headers: { "WWW-Authenticate": "Bearer" } };
-const BAD_REQUEST: Refusal = { status: 400 };
+const UNAUTHORIZED: Refusal = {
+  status: 401,
+  headers: { "WWW-Authenticate": "Bearer" },
+  reason: "no_credential",
+};
+const BAD_REQUEST: Refusal = { status: 400, reason: "bad_credential" };
+const UNCHECKED: Refusal = { ...RETRY_LATER, reason: "unavailable" };
 
 /** What is wrong with the request itself, not with who sent it. */
 const BAD_REQUEST_CODES: ReadonlySet<string> = new Set(["conflicting_credentials", "bad_request"]);
@@ -55,7 +60,7 @@ function refusalFor(error: unknown, socket: Duplex, authentication: Authenticati
     return { refusal: BAD_REQUEST_CODES.has(error.code) ? BAD_REQUEST : UNAUTHORIZED };
   }
   if (!socket.destroyed) authentication.report(error);
-  return { refusal: RETRY_LATER };
+  return { refusal: UNCHECKED };
 }
 
 /** Asks them about a fresh token of a client that is connected. Rejects if it could not be checked. */

@@ -1,4 +1,5 @@
 import type { FastifyInstance } from "fastify";
+import { checkOptions } from "../protocol/check-options.ts";
 import { ConnectionManager } from "../server/connection-manager.ts";
 import { type ConnectionManagerOptions, MANAGER_OPTIONS } from "../server/options.ts";
 import type { StopOptions } from "../server/shutdown.ts";
@@ -24,6 +25,16 @@ declare module "fastify" {
   }
 }
 
+/** Ours, and those that Fastify has for every plugin. */
+const PLUGIN_OPTIONS = [
+  ...MANAGER_OPTIONS,
+  ...ROUTER_OPTIONS,
+  "manager",
+  "stop",
+  "logLevel",
+  "logSerializers",
+] as const;
+
 /**
  * The Fastify 5 plugin: `await app.register(roomcast, options)`, and `app.roomcast` has the manager,
  * started, and the router, attached to the application's server. Logs go to the application's logger.
@@ -33,6 +44,13 @@ export async function roomcast(
   app: FastifyInstance,
   options: RoomcastPluginOptions,
 ): Promise<void> {
+  checkOptions("roomcast/fastify", options, PLUGIN_OPTIONS);
+  const given = MANAGER_OPTIONS.filter((name) => options[name] !== undefined);
+  if (options.manager !== undefined && given.length > 0) {
+    throw new TypeError(
+      `${given.join(", ")} must be given to the manager itself, since there is one of your own.`,
+    );
+  }
   const logger = options.logger ?? app.log;
   const { manager = new ConnectionManager({ ...pick(options, MANAGER_OPTIONS), logger }) } =
     options;

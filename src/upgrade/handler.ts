@@ -1,163 +1,91 @@
 import type { IncomingMessage as HttpRequest } from "node:http";
 import type { Principal } from "../auth/authenticator.ts";
-import type { CloseInfo, Connection, IncomingMessage } from "../connection/connection.ts";
-import type { Follower, ServerConnection } from "../connection/server-connection.ts";
-import type { Consumer } from "../inbound/inbox.ts";
-import type { Receipt } from "../inbound/receipt.ts";
-import type { Form } from "../meters/counters.ts";
-import { CloseCode } from "../protocol/close-codes.ts";
-import { isThenable } from "../protocol/thenable.ts";
+import type {
+  AnyConnection,
+  CloseInfo,
+  Connection,
+  Delivery,
+  IncomingMessage,
+} from "../connection/connection.ts";
+import type { Message } from "../protocol/payload.ts";
 
-/** What a handler knows besides its connection. */
-export interface Context<P = Record<string, string>> {
+/** What a handler knows besides its connection. `Who`: `Principal` where the route requires a credential. */
+export interface Context<P = Record<string, string>, Who = Principal | null> {
   /** The parameters of the path. */
   readonly params: P;
   readonly query: URLSearchParams;
   /** The request that was upgraded. */
   readonly request: HttpRequest;
   /** Who it comes from; null on public routes and for anonymous clients. */
-  readonly principal: Principal | null;
+  readonly principal: Who;
 }
+
+/**
+ * What a `message` handler may return. A client of `roomcast.v1` that sent the message with an id, as `request` does, gets
+ * it as JSON with the acknowledgement. Nothing, and what sends resolve to, acknowledges alone: whom a message
+ * reached is no client's business.
+ */
+export type Answer = Message | Delivery | undefined;
 
 /**
  * Called as things happen. Messages come one after another: a promise holds back the next. One that
  * throws reaches the `error` event and the client as an `error` frame with a constant text, and the
- * connection stays open; `open` that throws closes it with 1011.
+ * connection stays open; `MessageRefusedError` reaches the client alone, with its own. `open` that throws closes it
+ * with 1011.
  */
-export interface HandlerObject<P = Record<string, string>, M = IncomingMessage> {
-  open?(connection: Connection<M>, context: Context<P>): unknown;
-  message?(connection: Connection<M>, message: M, context: Context<P>): unknown;
-  close?(connection: Connection<M>, info: CloseInfo, context: Context<P>): unknown;
+export interface HandlerObject<
+  P = Record<string, string>,
+  M = IncomingMessage,
+  C extends AnyConnection = Connection<M>,
+> {
+  open?(connection: C, context: Context<P, C["principal"]>): unknown;
+  message?(
+    connection: C,
+    message: M,
+    context: Context<P, C["principal"]>,
+  ): Answer | PromiseLike<Answer>;
+  close?(connection: C, info: CloseInfo, context: Context<P, C["principal"]>): unknown;
 }
 
 /** For `for await` loops. Returning leaves the connection open; throwing closes it with 1011. */
-export type HandlerFunction<P = Record<string, string>, M = IncomingMessage> = (
-  connection: Connection<M>,
-  context: Context<P>,
-) => unknown;
-
-export type Handler<P = Record<string, string>, M = IncomingMessage> =
-  | HandlerObject<P, M>
-  | HandlerFunction<P, M>;
-
-/** A handler whose path and schema are its route's concern. */
-export type AnyHandler = Handler<Record<string, string>, unknown>;
-
-/** What a client is told when a handler failed: never what went wrong inside. */
-const FAILED = {
-  code: "internal_error",
-  message: "The message could not be handled.",
-};
-
-/** Who hears of failures, and counts handlers. Neither may throw. */
-export interface HandlerHost {
-  report(error: unknown, connection: ServerConnection): void;
-  /** The connection has ended, and its handler with it. */
-  ended(): void;
-}
+export type HandlerFunction<
+  P = Record<string, string>,
+  M = IncomingMessage,
+  C extends AnyConnection = Connection<M>,
+> = (connection: C, context: Context<P, C["principal"]>) => unknown;
 
 /**
- * Runs a handler for one connection, from its opening to its end. What is thrown in it reaches the host. A
- * connection that was closed before it was served, in `open` or because that failed, is served no message.
+ * `P`: the parameters of the path; `M`: its messages; `C`: its connections, `UserConnection<M>` where the route
+ * requires a credential.
  */
-export class Handling implements Consumer<unknown>, Follower {
-  readonly #handler: HandlerObject<Record<string, string>, unknown>;
-  readonly #connection: ServerConnection;
-  readonly #context: Context;
-  readonly #host: HandlerHost;
-  /** Settles when `open` has; null: it has, or did at once. */
-  #opening: PromiseLike<unknown> | null = null;
+export type Handler<
+  P = Record<string, string>,
+  M = IncomingMessage,
+  C extends AnyConnection = Connection<M>,
+> = HandlerObject<P, M, C> | HandlerFunction<P, M, C>;
 
-  constructor(
-    handler: AnyHandler,
-    connection: ServerConnection,
-    context: Context,
-    host: HandlerHost,
-  ) {
-    this.#handler = typeof handler === "function" ? { open: handler } : handler;
-    this.#connection = connection;
-    this.#context = context;
-    this.#host = host;
+/** A handler whose path and schema are its route's concern. */
+export type AnyHandler = Handler<Record<string, string>, unknown, Connection<unknown>>;
+
+const METHODS: readonly string[] = ["open", "message", "close"];
+
+/** @throws TypeError if it is none, or has methods that nobody would ever call. */
+export function checkHandler(path: string, handler: unknown): void {
+  if (typeof handler === "function") return;
+  if (typeof handler !== "object" || handler === null) {
+    throw new TypeError(`The handler of ${path} must be a function or an object.`);
   }
-
-  begin(): void {
-    this.#connection.follow(this);
-    try {
-      // Not awaited where it need not be: messages may come in the same turn.
-      const opened = this.#handler.open?.(this.#connection, this.#context);
-      if (isThenable(opened)) {
-        this.#opening = Promise.resolve(opened).then(
-          () => this.#opened(),
-          (error: unknown) => this.#openFailed(error),
-        );
-      } else this.#opened();
-    } catch (error) {
-      this.#openFailed(error);
-    }
+  for (const name of METHODS) {
+    const method: unknown = Reflect.get(handler, name);
+    if (method === undefined || typeof method === "function") continue;
+    throw new TypeError(`${name} of the handler of ${path} must be a function.`);
   }
-
-  #opened(): void {
-    this.#opening = null;
-    const { inbound } = this.#connection;
-    if (this.#handler.message === undefined) inbound.inbox.ignoreRest();
-    else inbound.inbox.consume(this);
-  }
-
-  #openFailed(error: unknown): void {
-    this.#opening = null;
-    this.#host.report(error, this.#connection);
-    this.#connection.end(CloseCode.serverError, "internal error");
-    this.#connection.inbound.inbox.discard();
-  }
-
-  /** See `Consumer`. */
-  take(message: unknown, receipt: Receipt | null): unknown {
-    const form = message instanceof Uint8Array ? "binary" : "text";
-    const from = performance.now();
-    try {
-      const result = this.#handler.message?.(this.#connection, message, this.#context);
-      if (!isThenable(result)) {
-        this.#handled(form, from);
-        return receipt?.done(result);
-      }
-      return Promise.resolve(result).then(
-        (answer) => {
-          this.#handled(form, from);
-          return receipt?.done(answer);
-        },
-        (error: unknown) => this.#messageFailed(error, receipt),
-      );
-    } catch (error) {
-      return this.#messageFailed(error, receipt);
-    }
-  }
-
-  #handled(form: Form, from: number): void {
-    const { processingSeconds } = this.#connection.counters;
-    processingSeconds[form].observe((performance.now() - from) / 1000);
-  }
-
-  #messageFailed(error: unknown, receipt: Receipt | null): void {
-    this.#host.report(error, this.#connection);
-    if (receipt === null) this.#connection.tell({ type: "error", ...FAILED });
-    else receipt.failed(FAILED.code, FAILED.message);
-  }
-
-  /** The socket has closed: what the client sent before is handled first, after `open`. */
-  closed(info: CloseInfo): void {
-    const finish = (): void => {
-      this.#connection.inbound.whenIdle(() => void this.#close(info));
-    };
-    if (this.#opening === null) finish();
-    else void this.#opening.then(finish);
-  }
-
-  async #close(info: CloseInfo): Promise<void> {
-    try {
-      await this.#handler.close?.(this.#connection, info, this.#context);
-    } catch (error) {
-      this.#host.report(error, this.#connection);
-    }
-    this.#host.ended();
+  // An instance of a class may well have methods of its own.
+  if (Object.getPrototypeOf(handler) !== Object.prototype) return;
+  for (const [name, value] of Object.entries(handler)) {
+    if (typeof value !== "function" || METHODS.includes(name)) continue;
+    throw new TypeError(
+      `The handler of ${path} has ${name}, which nobody calls; there are ${METHODS.join(", ")}.`,
+    );
   }
 }

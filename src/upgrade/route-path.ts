@@ -11,23 +11,43 @@ type ParamNames<Path extends string> = Path extends `${infer Segment}/${infer Re
 
 type ParamName<Segment extends string> = Segment extends `:${infer Name}` ? Name : never;
 
+const PARAMETER = /^:[A-Za-z_]\w*$/;
+
 /** A path of a route, such as `/chat/:room`. A trailing slash makes no difference. */
 export class RoutePath {
+  /** As it was written. */
+  readonly text: string;
   readonly #segments: readonly string[];
   /** The path itself, where it has no parameters. */
   readonly #plain: string | null;
 
-  /** @throws TypeError if `path` does not begin with a slash, or a parameter has no name or one twice. */
+  /** @throws TypeError if `path` does not begin with a slash, or no request could ever be for it. */
   constructor(path: string) {
     if (typeof path !== "string" || !path.startsWith("/")) {
       throw new TypeError(`The path of a route must begin with /, not ${JSON.stringify(path)}.`);
     }
+    this.text = path;
     this.#segments = split(path);
     const names = this.#segments.filter((segment) => segment.startsWith(":"));
     this.#plain = names.length === 0 ? path : null;
-    if (names.includes(":") || new Set(names).size < names.length) {
-      throw new TypeError(`The parameters of ${path} must have names, each another one.`);
+    if (!names.every((name) => PARAMETER.test(name)) || new Set(names).size < names.length) {
+      throw new TypeError(
+        `The parameters of ${path} must have names such as :room, each another one; there are no optional ones and no patterns.`,
+      );
     }
+    const fault = this.#segments.map(faultOf).find((one) => one !== null);
+    if (fault !== undefined)
+      throw new TypeError(`The path ${path} would never be asked for: ${fault}`);
+  }
+
+  /** Whether every path that is `other` is this one too. */
+  covers(other: RoutePath): boolean {
+    return (
+      this.#segments.length === other.#segments.length &&
+      this.#segments.every(
+        (segment, i) => segment.startsWith(":") || segment === other.#segments[i],
+      )
+    );
   }
 
   /** The parameters, percent-decoded, if `pathname` is this path; else null. */
@@ -47,6 +67,19 @@ export class RoutePath {
     }
     return params;
   }
+}
+
+/** Why no part of a request's path is ever such a segment; null: it may be. */
+function faultOf(segment: string): string | null {
+  if (segment.startsWith(":")) return null;
+  if (/[?#]/.test(segment))
+    return "the query and the fragment are no part of it; see context.query.";
+  if (segment.includes("*")) return "there are no wildcards; :name stands for one part of a path.";
+  const decoded = decode(segment);
+  if (decoded === segment) return null;
+  return decoded === null
+    ? "% must be followed by two hexadecimal digits."
+    : `write it decoded, ${JSON.stringify(decoded)}.`;
 }
 
 const NO_PARAMS: Record<string, string> = Object.freeze(Object.create(null));

@@ -1,34 +1,15 @@
 import { type Server as SocketServer, WebSocketServer } from "ws";
 import type { Principal } from "../auth/authenticator.ts";
-import type { Authorize } from "../connection/connection.ts";
 import type { RouteRules } from "../connection/host.ts";
 import { NativeSocket } from "../connection/native-transport.ts";
 import { checkOptions } from "../protocol/check-options.ts";
 import { MAX_MESSAGE_SIZE, type WebSocketConfig } from "../protocol/config.ts";
 import { SUBPROTOCOL } from "../protocol/roomcast-v1.ts";
 import { checkSetting } from "../protocol/setting.ts";
-import type { StandardSchema } from "../protocol/standard-schema.ts";
-import type { AnyHandler } from "./handler.ts";
+import { type Around, surround } from "./around.ts";
+import { type AnyHandler, checkHandler } from "./handler.ts";
+import type { RouteOptions } from "./route-options.ts";
 import { RoutePath } from "./route-path.ts";
-
-/** What a route asks for and gives, besides its handler. */
-export interface RouteOptions<S extends StandardSchema | undefined = StandardSchema | undefined> {
-  /**
-   * Messages are JSON text that fits this Standard Schema (zod, valibot, …), and its output is what the
-   * handler gets. What does not fit is answered with an `error` frame that names the field; binary
-   * messages close with 1003. Default: messages are what the client sent.
-   */
-  readonly schema?: S;
-  /** Subprotocols this route speaks besides `roomcast.v1`, the preferred one first. */
-  readonly subprotocols?: readonly string[];
-  /** The largest message that is accepted, in bytes; larger closes with 1009. Default: as configured. */
-  readonly maxMessageSize?: number;
-  /**
-   * Asked by `connection.join`, not by `manager.joinRoom`. If it says no, `join` resolves to false and the
-   * client gets an `error` frame `forbidden`.
-   */
-  readonly authorize?: Authorize;
-}
 
 const ROUTE_OPTIONS = ["schema", "subprotocols", "maxMessageSize", "authorize"] as const;
 
@@ -57,12 +38,11 @@ export function makeRoute(
   options: RouteOptions,
   handler: AnyHandler,
   config: WebSocketConfig,
+  arounds: readonly Around[],
 ): Route {
   checkOptions(`The route ${path}`, options, ROUTE_OPTIONS);
   const { schema, subprotocols = [], maxMessageSize, authorize } = options;
-  if (typeof handler !== "function" && (typeof handler !== "object" || handler === null)) {
-    throw new TypeError(`The handler of ${path} must be a function or an object.`);
-  }
+  checkHandler(path, handler);
   if (authorize !== undefined && typeof authorize !== "function") {
     throw new TypeError(`The option authorize of ${path} must be a function.`);
   }
@@ -77,7 +57,7 @@ export function makeRoute(
     path: new RoutePath(path),
     access,
     rules: { authorize: authorize ?? null, schema: schema ?? null },
-    handler,
+    handler: surround(handler, arounds),
     acceptor: makeAcceptor(subprotocols, maxPayload, config.closeTimeoutMs),
   };
 }

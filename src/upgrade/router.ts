@@ -2,16 +2,24 @@ import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Authenticator } from "../auth/authenticator.ts";
 import { hasAnyScope, hasScopes, isPerson } from "../auth/guards.ts";
-import type { IncomingMessage as RawMessage } from "../connection/connection.ts";
+import type {
+  Connection,
+  IncomingMessage as RawMessage,
+  UserConnection,
+} from "../connection/connection.ts";
 import { trustedHops } from "../limits/client-address.ts";
 import { checkOptions } from "../protocol/check-options.ts";
 import { checkSetting, duration } from "../protocol/setting.ts";
 import type { SchemaOutput, StandardSchema } from "../protocol/standard-schema.ts";
 import { ConnectionManager } from "../server/connection-manager.ts";
+import type { Around } from "./around.ts";
 import { attachTo, type UpgradeServer } from "./attach.ts";
 import type { AnyHandler, Handler } from "./handler.ts";
-import { refuse } from "./handshake.ts";
-import { type Access, makeRoute, type Route, type RouteOptions } from "./route.ts";
+import { refuse } from "./request/handshake.ts";
+import { checkOrigins } from "./request/origin.ts";
+import { adviseOnPath } from "./request/refusal-advice.ts";
+import { type Access, makeRoute, type Route } from "./route.ts";
+import type { RouteOptions } from "./route-options.ts";
 import { type Params, splitTarget } from "./route-path.ts";
 import { destroyOnError, type UpgradeRules, upgrade } from "./upgrade.ts";
 
@@ -24,9 +32,14 @@ export interface WebSocketRouterOptions {
   readonly prefix?: string;
   /**
    * The origins browsers may connect from, exactly as they send them; `*` for any. Default: only pages
-   * of the host itself.
+   * of the host itself, and those of `allowLoopbackOrigins`.
    */
   readonly allowedOrigins?: readonly string[];
+  /**
+   * Without `allowedOrigins`: whether pages that this machine serves to itself, such as those of a development server
+   * on another port, may connect to this machine. Default: unless `NODE_ENV` is "production".
+   */
+  readonly allowLoopbackOrigins?: boolean;
   /**
    * The addresses and subnets (`10.0.0.0/8`) of your proxies, whose `X-Forwarded-For` tells the client's
    * address. Default: none, the address is that of the connection.
@@ -39,6 +52,7 @@ export const ROUTER_OPTIONS = [
   "authenticationTimeoutMs",
   "prefix",
   "allowedOrigins",
+  "allowLoopbackOrigins",
   "trustProxy",
 ] as const;
 
@@ -47,64 +61,96 @@ export type MessageOf<S extends StandardSchema | undefined> = S extends Standard
   ? SchemaOutput<S>
   : RawMessage;
 
-/** Adds a route: its path, which may have `:params`, perhaps options, and its handler. */
-export interface AddRoute {
-  <Path extends string>(path: Path, handler: Handler<Params<Path>>): WebSocketRouter;
+/** Adds a route for anybody: its path, which may have `:params`, perhaps options, and its handler. */
+export interface AddRoute<D extends object> {
+  <Path extends string>(
+    path: Path,
+    handler: Handler<Params<Path>, RawMessage, Connection<RawMessage, Partial<D>>>,
+  ): WebSocketRouter<D>;
   <Path extends string, S extends StandardSchema | undefined = undefined>(
     path: Path,
     options: RouteOptions<S>,
-    handler: Handler<Params<Path>, MessageOf<S>>,
-  ): WebSocketRouter;
+    handler: Handler<Params<Path>, MessageOf<S>, Connection<MessageOf<S>, Partial<D>>>,
+  ): WebSocketRouter<D>;
+}
+
+/** Adds a route for those whose user was proven. */
+export interface AddUserRoute<D extends object> {
+  <Path extends string>(
+    path: Path,
+    handler: Handler<Params<Path>, RawMessage, UserConnection<RawMessage, Partial<D>>>,
+  ): WebSocketRouter<D>;
+  <Path extends string, S extends StandardSchema | undefined = undefined>(
+    path: Path,
+    options: RouteOptions<S>,
+    handler: Handler<Params<Path>, MessageOf<S>, UserConnection<MessageOf<S>, Partial<D>>>,
+  ): WebSocketRouter<D>;
 }
 
 /** The same, with the scopes after the path. */
-export interface AddScopedRoute {
+export interface AddScopedRoute<D extends object> {
   <Path extends string>(
     path: Path,
     scopes: readonly string[],
-    handler: Handler<Params<Path>>,
-  ): WebSocketRouter;
+    handler: Handler<Params<Path>, RawMessage, UserConnection<RawMessage, Partial<D>>>,
+  ): WebSocketRouter<D>;
   <Path extends string, S extends StandardSchema | undefined = undefined>(
     path: Path,
     scopes: readonly string[],
     options: RouteOptions<S>,
-    handler: Handler<Params<Path>, MessageOf<S>>,
-  ): WebSocketRouter;
+    handler: Handler<Params<Path>, MessageOf<S>, UserConnection<MessageOf<S>, Partial<D>>>,
+  ): WebSocketRouter<D>;
 }
 
 /** The handler, or the options and then the handler. */
 type RouteArguments = [SomeHandler] | [RouteOptions, SomeHandler];
 
-type SomeHandler = Handler<Record<string, string>, never>;
+type SomeHandler = Handler<Record<string, string>, never, never>;
 
 const AUTHENTICATION_TIMEOUT = duration("", 5000, { minMs: 1, maxMs: 600_000 });
 
-/** Brings WebSocket upgrades to the handlers of their paths. */
-export class WebSocketRouter {
+/**
+ * Brings WebSocket upgrades to the handlers of their paths. `D`: what the handlers keep in `connection.metadata`, which
+ * begins empty.
+ */
+export class WebSocketRouter<D extends object = Record<string, unknown>> {
   readonly #manager: ConnectionManager;
   readonly #prefix: string;
   readonly #rules: UpgradeRules;
   readonly #routes: Route[] = [];
+  readonly #arounds: Around[] = [];
   /** The request that was looked for last. */
   #last: { readonly request: IncomingMessage; readonly found: Found | null } | null = null;
 
   /** A path that anybody may connect to; nobody is asked who they are. */
-  readonly public: AddRoute = this.#adding({ authentication: "none", admits: anybody });
+  readonly public: AddRoute<D> = this.#adding({
+    authentication: "none",
+    admits: anybody,
+  });
 
   /** A path for anybody; but whoever brings a credential must bring a valid one. */
-  readonly optional: AddRoute = this.#adding({ authentication: "optional", admits: anybody });
+  readonly optional: AddRoute<D> = this.#adding({
+    authentication: "optional",
+    admits: anybody,
+  });
 
   /** A path for whoever has a valid credential. */
-  readonly protected: AddRoute = this.#adding({ authentication: "required", admits: anybody });
+  readonly protected: AddUserRoute<D> = this.#adding({
+    authentication: "required",
+    admits: anybody,
+  });
 
   /** A path for people: a JWT or a session, no API key. */
-  readonly user: AddRoute = this.#adding({ authentication: "required", admits: isPerson });
+  readonly user: AddUserRoute<D> = this.#adding({
+    authentication: "required",
+    admits: isPerson,
+  });
 
   /** A path for those whose credential has all of these scopes. */
-  readonly scopes: AddScopedRoute = this.#addingScoped(hasScopes);
+  readonly scopes: AddScopedRoute<D> = this.#addingScoped(hasScopes);
 
   /** A path for those whose credential has one of these scopes. */
-  readonly anyScope: AddScopedRoute = this.#addingScoped(hasAnyScope);
+  readonly anyScope: AddScopedRoute<D> = this.#addingScoped(hasAnyScope);
 
   /** @throws TypeError or RangeError naming the option that is wrong. */
   constructor(manager: ConnectionManager, options: WebSocketRouterOptions = {}) {
@@ -115,19 +161,24 @@ export class WebSocketRouter {
     }
     checkOptions("WebSocketRouter", options, ROUTER_OPTIONS);
     const { authenticate = [], prefix = "", allowedOrigins, trustProxy } = options;
-    if (prefix !== "" && !prefix.startsWith("/")) {
+    const { allowLoopbackOrigins } = options;
+    if (typeof prefix !== "string" || (prefix !== "" && !prefix.startsWith("/"))) {
       throw new TypeError(`prefix must begin with /, not ${JSON.stringify(prefix)}.`);
+    }
+    if (allowLoopbackOrigins !== undefined && typeof allowLoopbackOrigins !== "boolean") {
+      throw new TypeError("allowLoopbackOrigins must be true or false.");
     }
     this.#manager = manager;
     this.#prefix = prefix.endsWith("/") ? prefix.slice(0, -1) : prefix;
     this.#rules = {
-      authenticators: typeof authenticate === "function" ? [authenticate] : authenticate,
+      authenticators: checkAuthenticators(authenticate),
       authenticationTimeoutMs: checkSetting(
         "authenticationTimeoutMs",
         options.authenticationTimeoutMs,
         AUTHENTICATION_TIMEOUT,
       ),
       allowedOrigins: checkOrigins(allowedOrigins),
+      allowsLoopback: () => allowLoopbackOrigins ?? process.env.NODE_ENV !== "production",
       trusted: trustProxy === undefined ? null : trustedHops(trustProxy),
       host: {
         report: (error, connection) => manager.reportError(error, "handler", connection),
@@ -137,11 +188,31 @@ export class WebSocketRouter {
   }
 
   /**
+   * Puts a function around the handlers of the routes that are added from now on, inside those that are there already: to
+   * log, to measure, to translate errors, to refuse.
+   */
+  use(around: Around): this {
+    if (typeof around !== "function") {
+      throw new TypeError("use needs a function (call, next) => next().");
+    }
+    this.#arounds.push(around);
+    return this;
+  }
+
+  /**
    * Takes the upgrades of a server that are for this router's paths. Changes no setting of the server
    * and leaves other upgrades to other listeners; where there is none, they get a 404.
+   *
+   * @throws TypeError if it is no server, saying where to find it.
    */
   attach(server: UpgradeServer): void {
     attachTo(server, this);
+  }
+
+  /** See `Upgrader`. @internal */
+  unserved(request: IncomingMessage): void {
+    const paths = this.#routes.map(({ path }) => path.text);
+    adviseOnPath(this.#manager.logger, splitTarget(request).pathname, paths);
   }
 
   /** Whether a request is for one of this router's paths. */
@@ -158,6 +229,7 @@ export class WebSocketRouter {
     const found = this.#find(request);
     this.#last = null;
     if (found === null) {
+      this.unserved(request);
       refuse(socket, { status: 404 });
       return;
     }
@@ -165,11 +237,11 @@ export class WebSocketRouter {
     upgrade(this.#manager, { request, socket, head, route, params }, this.#rules);
   }
 
-  #adding(access: Access): AddRoute {
+  #adding(access: Access): AddRoute<D> & AddUserRoute<D> {
     return (path: string, ...route: RouteArguments) => this.#add(path, access, route);
   }
 
-  #addingScoped(holds: typeof hasScopes): AddScopedRoute {
+  #addingScoped(holds: typeof hasScopes): AddScopedRoute<D> {
     return (path: string, scopes: readonly string[], ...route: RouteArguments) => {
       const wanted = checkScopes(path, scopes);
       const admits: Access["admits"] = (principal) => holds(principal, wanted);
@@ -184,7 +256,21 @@ export class WebSocketRouter {
     const [options, handler] = route.length === 1 ? [{}, route[0]] : route;
     const { config } = this.#manager;
     // The schema among the options is what makes the messages of this very handler.
-    const made = makeRoute(this.#prefix + path, access, options, handler as AnyHandler, config);
+    const made = makeRoute(
+      this.#prefix + path,
+      access,
+      options,
+      handler as AnyHandler,
+      config,
+      this.#arounds,
+    );
+    const before = this.#routes.find((earlier) => earlier.path.covers(made.path))?.path.text;
+    if (before === made.path.text) throw new TypeError(`There is a route ${before} already.`);
+    if (before !== undefined) {
+      throw new TypeError(
+        `The route ${made.path.text} would never be reached: ${before} takes its requests. Add it before that one.`,
+      );
+    }
     this.#routes.push(made);
     return this;
   }
@@ -220,9 +306,13 @@ function checkScopes(path: string, scopes: readonly string[]): readonly string[]
   throw new TypeError(`The scopes of ${path} must be a list of one or more.`);
 }
 
-function checkOrigins(origins: readonly string[] | undefined): readonly string[] | undefined {
-  if (origins !== undefined && !Array.isArray(origins)) {
-    throw new TypeError('allowedOrigins must be a list such as ["https://app.example.org"].');
+function checkAuthenticators(
+  authenticate: Authenticator | readonly Authenticator[],
+): readonly Authenticator[] {
+  const list = Array.isArray(authenticate) ? [...authenticate] : [authenticate];
+  for (const one of list) {
+    if (typeof one === "function") continue;
+    throw new TypeError("authenticate must be a function (request, { token }), or a list of such.");
   }
-  return origins;
+  return list;
 }

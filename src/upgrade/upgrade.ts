@@ -21,8 +21,11 @@ import {
   reauthenticate,
   type Verdict,
 } from "./authentication.ts";
-import { type Context, type HandlerHost, Handling } from "./handler.ts";
-import { checkHandshake, isForeignOrigin, type Refusal, refuse } from "./handshake.ts";
+import type { Context } from "./handler.ts";
+import { type HandlerHost, Handling } from "./handling.ts";
+import { checkHandshake, type Refusal, refuse } from "./request/handshake.ts";
+import { isForeignOrigin, isLoopbackPage } from "./request/origin.ts";
+import { adviseOnRefusal } from "./request/refusal-advice.ts";
 import type { Route } from "./route.ts";
 import { splitTarget } from "./route-path.ts";
 
@@ -30,8 +33,10 @@ import { splitTarget } from "./route-path.ts";
 export interface UpgradeRules {
   readonly authenticators: readonly Authenticator[];
   readonly authenticationTimeoutMs: number;
-  /** null: only pages of the host itself. */
+  /** undefined: only pages of the host itself. */
   readonly allowedOrigins: readonly string[] | undefined;
+  /** Whether pages of this machine may connect to this machine, where nothing is said about origins. */
+  readonly allowsLoopback: () => boolean;
   readonly trusted: BlockList | null;
   /** Whom handlers report to. */
   readonly host: HandlerHost;
@@ -55,8 +60,15 @@ interface Admission {
   readonly hasPlace: boolean;
 }
 
-const FORBIDDEN: Refusal = { status: 403 };
-const TOO_MANY_REQUESTS: Refusal = { status: 429, headers: { "Retry-After": "5" } };
+const FOREIGN: Refusal = { status: 403, reason: "foreign_origin" };
+const NOT_ADMITTED: Refusal = { status: 403, reason: "not_admitted" };
+const FULL: Refusal = { ...RETRY_LATER, reason: "full" };
+const STOPPING: Refusal = { ...RETRY_LATER, reason: "unavailable" };
+const TOO_MANY_REQUESTS: Refusal = {
+  status: 429,
+  headers: { "Retry-After": "5" },
+  reason: "too_many_from_address",
+};
 
 /**
  * The way of an upgrade: a well-formed handshake, from where it may come; a seat; a credential; a place
@@ -74,7 +86,9 @@ export function upgrade(
   const turnAway = (refusal: Refusal): void => {
     countOne(manager.counters.refused, refusal.status);
     const url = quote(redactUrl(request.url ?? ""));
-    manager.logger.debug({ status: refusal.status, url, address }, "upgrade refused");
+    const fields = { status: refusal.status, url, address };
+    adviseOnRefusal(manager.logger, request, refusal, { url, address });
+    manager.logger.debug(fields, "upgrade refused");
     refuse(socket, refusal);
   };
 
@@ -87,7 +101,7 @@ export function upgrade(
   const group = addressGroup(address);
   const seating = manager.admission.takeSeat(group);
   if (seating !== "taken") {
-    turnAway(seating === "full" ? RETRY_LATER : TOO_MANY_REQUESTS);
+    turnAway(seating === "full" ? FULL : TOO_MANY_REQUESTS);
     return;
   }
 
@@ -146,12 +160,17 @@ function addressOf(request: IncomingMessage, trusted: BlockList | null): string 
   return clientAddress(request.socket.remoteAddress, forwardedFor?.join(), trusted);
 }
 
-function checkOrigin(request: IncomingMessage, { allowedOrigins }: UpgradeRules): Refusal | null {
-  return isForeignOrigin(request, allowedOrigins) ? FORBIDDEN : null;
+function checkOrigin(
+  request: IncomingMessage,
+  { allowedOrigins, allowsLoopback }: UpgradeRules,
+): Refusal | null {
+  if (!isForeignOrigin(request, allowedOrigins)) return null;
+  const isOurs = allowedOrigins === undefined && allowsLoopback() && isLoopbackPage(request);
+  return isOurs ? null : FOREIGN;
 }
 
 function checkOpen(manager: ConnectionManager): Refusal | null {
-  return manager.accepting ? null : RETRY_LATER;
+  return manager.accepting ? null : STOPPING;
 }
 
 /** Finds out who it is, whether the route is open to them, and takes a place for them. */
@@ -167,7 +186,7 @@ function admit(
     if ("refusal" in verdict) return verdict.refusal;
     const { principal } = verdict;
     if (principal === null) return { principal, id, hasPlace: true };
-    if (!admits(principal)) return FORBIDDEN;
+    if (!admits(principal)) return NOT_ADMITTED;
     const reserved = manager.admission.reserve(principal.id, id);
     if (reserved === true) return { principal, id, hasPlace: true };
     return reserved.then((hasPlace) => ({ principal, id, hasPlace }));

@@ -37,13 +37,15 @@ export class Receipts {
   async open(from: ServerConnection, space: string, id: string): Promise<Receipt | null> {
     const key = createHash("sha256").update(`${space}\n${id}`).digest("base64url");
     try {
-      while (from.state === "open") {
+      // What a client sent before it closed is handled too; only waiting for others would be for nobody.
+      for (;;) {
         const claim = await this.#store.claim(key, from.id);
         if (claim.state === "new") return this.#take(from, id, key);
         if (claim.state === "done") {
           acknowledge(from, id, claim.answer);
           return null;
         }
+        if (from.state !== "open") return null;
         await wait(ASK_EVERY_MS, undefined, { ref: false });
       }
     } catch (error) {

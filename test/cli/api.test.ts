@@ -283,7 +283,11 @@ test("what was to be stored and cannot be is a 503; a fault of ours a 500 that s
   manager.on("error", (error, { stage }) => errors.push([String(error), stage]));
   const rules = { apiKey: null, jwt: null, origins: undefined, trustProxy: [] };
   const http = createServer(
-    makeHttpHandler(manager, { guard: new OperatorGuard(rules), isForUs: () => true }),
+    makeHttpHandler(manager, {
+      guard: new OperatorGuard(rules),
+      isForUs: () => true,
+      authenticate: null,
+    }),
   ).listen(0, "127.0.0.1");
   await once(http, "listening");
   dispose(() => http.close());

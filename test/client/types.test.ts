@@ -89,4 +89,5 @@ test("what a client gives is typed by the schema that checks it", () => {
   expectTypeOf(() => client.recvJson({ schema })).returns.resolves.toEqualTypeOf<number>();
   expectTypeOf(() => client.request("x", { schema })).returns.resolves.toEqualTypeOf<number>();
   expectTypeOf(() => client.request("x")).returns.resolves.toEqualTypeOf<unknown>();
+  expectTypeOf(() => client.request<number>("x")).returns.resolves.toEqualTypeOf<number>();
 });

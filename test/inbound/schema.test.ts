@@ -237,7 +237,7 @@ test("the types of paths, options and handlers fit together", () => {
     void manager.broadcast("x", { except: connection });
   });
   router.public(
-    "/:room",
+    "/with/schema/:room",
     { schema: z.object({ n: z.number() }) },
     {
       message: (connection, message, { params }) => {
@@ -253,7 +253,7 @@ test("the types of paths, options and handlers fit together", () => {
     },
   });
   // @ts-expect-error The path has no such parameter.
-  router.public("/:room", { open: (_connection, { params }) => params.seat });
+  router.public("/without/a/:room", { open: (_connection, { params }) => params.seat });
   // @ts-expect-error The schema makes no numbers.
   router.public("/text", { schema: z.string() }, { message: (_connection, n: number) => n });
 });

@@ -1,7 +1,15 @@
 import { expect, test } from "vitest";
 import { packageComplaint } from "../../scripts/lib/checks.mjs";
 
-const whole = ["package.json", "README.md", "CHANGELOG.md", "LICENSE", "dist/index.js"];
+const whole = [
+  "package.json",
+  "README.md",
+  "CHANGELOG.md",
+  "LICENSE",
+  "dist/index.js",
+  "docs/guide.md",
+  "examples/quick-start/server.mjs",
+];
 const packed = (paths: string[]) => JSON.stringify([{ files: paths.map((path) => ({ path })) }]);
 
 test("a package of dist and its papers is in order", () => {

@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { redisBackplane } from "../../src/backplane/redis/redis-backplane.ts";
 import { Client } from "../support/client.ts";
 import { useDisposals } from "../support/disposals.ts";
@@ -80,4 +80,61 @@ test("what fails for a connection is logged with its id, what peers do wrong at 
   await client.closed();
   await expect.poll(() => said("a socket failed")?.level).toBe("debug");
   expect(lines.filter(({ level }) => level === "error").length).toBeLessThanOrEqual(2);
+});
+
+describe("without a logger", () => {
+  const shown: unknown[][] = [];
+  const { error } = console;
+  const { DEBUG } = process.env;
+  beforeEach(() => {
+    shown.length = 0;
+    console.error = (...args) => void shown.push(args);
+  });
+  afterEach(() => {
+    console.error = error;
+    if (DEBUG === undefined) delete process.env.DEBUG;
+    else process.env.DEBUG = DEBUG;
+  });
+
+  const live = async (): Promise<void> => {
+    const server = await startManager();
+    onDispose(server.dispose);
+    server.router.public("/fails", {
+      message: () => {
+        throw new Error("broken");
+      },
+    });
+    const client = await Client.connect(`${server.url}/fails`);
+    client.send("a secret payload");
+    await client.next();
+    await client.close();
+    await expect.poll(() => server.manager.connectionCount).toBe(0);
+  };
+
+  test("a failing handler is shown with its stage and connection, and nothing else is", async () => {
+    delete process.env.DEBUG;
+    await live();
+    expect(shown).toHaveLength(1);
+    expect(shown[0]?.[0]).toMatch(/stage handler, connection ~/);
+    expect(shown[0]?.[1]).toMatchObject({ message: "broken" });
+  });
+
+  test.each(["roomcast", "express,roomcast:*", "*"])(
+    "DEBUG=%s shows the life of connections",
+    async (names) => {
+      process.env.DEBUG = names;
+      await live();
+      const text = shown.flat().join("\n");
+      expect(text).toMatch(/debug connected .*connection: '~/);
+      expect(text).toMatch(/debug disconnected .*code: 1000/);
+      expect(text).toMatch(/error unhandled error .*broken/s);
+      expect(text).not.toContain("secret");
+    },
+  );
+
+  test("DEBUG for others shows nothing", async () => {
+    process.env.DEBUG = "express,roomcaster";
+    await live();
+    expect(shown).toHaveLength(1);
+  });
 });

@@ -1,5 +1,7 @@
 import { expect, test } from "vitest";
+import { apiKeyAuthenticator, extractToken, jwtAuthenticator } from "../../src/auth.ts";
 import { memoryBackplane } from "../../src/backplane/memory/memory-backplane.ts";
+import { redisBackplane } from "../../src/backplane/redis/redis-backplane.ts";
 import { loadConfig } from "../../src/protocol/config.ts";
 import { ConnectionManager } from "../../src/server/connection-manager.ts";
 import { WebSocketRouter } from "../../src/upgrade/router.ts";
@@ -25,9 +27,49 @@ test.each([
         message: () => {},
       }),
   ],
+  [
+    "maxLenght",
+    () => new ConnectionManager({ rooms: { a: { history: untyped({ maxLenght: 1 }) } } }),
+  ],
+  ["histroy", () => new ConnectionManager({ rooms: { a: untyped({ histroy: {} }) } })],
+  ["announce", () => new ConnectionManager({ broadcast: untyped({ announce: true }) })],
+  ["pingInterval", () => new ConnectionManager({ config: untyped({ pingInterval: 1 }) })],
+  ["ttl", () => memoryBackplane(untyped({ ttl: 1 }))],
+  ["uri", () => redisBackplane(untyped({ uri: "redis://127.0.0.1" }))],
+  ["jwtSecret", () => jwtAuthenticator(untyped({ jwtSecret: "x" }))],
+  ["cache", () => jwtAuthenticator({ jwksUrl: "https://a.example", jwks: untyped({ cache: 1 }) })],
+  ["key", () => apiKeyAuthenticator(untyped({ key: "x" }))],
+  ["headers", () => extractToken(untyped({ headers: {} }), untyped({ headers: false }))],
 ])("an option %s that does not exist is named, with those there are", (name, make) => {
   expect(make).toThrow(TypeError);
   expect(make).toThrow(new RegExp(`no option ${name}`));
+});
+
+test("options of sends, closes and reads that do not exist are named by what rejects", async () => {
+  const manager = new ConnectionManager();
+  manager.on("error", () => {});
+  const wrong = untyped({ expect: "x" });
+  for (const work of [
+    () => manager.broadcast("x", wrong),
+    () => manager.broadcastToRoom("a", "x", wrong),
+    () => manager.sendToUser("a", "x", wrong),
+    () => manager.disconnect("a", wrong),
+    () => manager.disconnectUser("a", wrong),
+    () => manager.history.read("a", wrong),
+    () => manager.topic("a").publish("x", wrong),
+  ]) {
+    await expect(work()).rejects.toThrow("no option expect");
+  }
+});
+
+test("patterns of rooms that can never hold are refused", () => {
+  const make = (rooms: Record<string, object>) => () => new ConnectionManager({ rooms });
+  expect(make({ "*": {}, "chat:*": {} })).toThrow('"*" before it fits all its rooms');
+  expect(make({ "chat:*": {}, "chat:a*b": {} })).toThrow("never used");
+  expect(make({ "": {} })).toThrow("fits no room");
+  expect(make({ "{all}": {} })).toThrow("fits no room");
+  expect(make({ "chat:*:a": {}, "chat:*": {}, "*": {} })).not.toThrow();
+  expect(make([] as never)).toThrow("rooms must be an object");
 });
 
 test("options of connect and stop that do not exist are named too", async () => {

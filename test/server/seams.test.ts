@@ -101,6 +101,7 @@ beforeEach(async () => {
   const options = { apiKey: null, jwt: null, origins: undefined, trustProxy: [] };
   const handler = makeHttpHandler(manager, {
     guard: new OperatorGuard(options),
+    authenticate: null,
     isForUs: () => {
       perhaps("http");
       return true;

@@ -48,3 +48,13 @@ test("a manager of one's own is used as it is; failures reach the app's logger",
   logging.roomcast.manager.reportError(new Error("something failed"), "test");
   expect(lines.join("")).toContain("something failed");
 });
+
+test("the plugin names options that do not exist, and those that would not apply", async () => {
+  await expect(Fastify().register(roomcast, { origins: [] } as never)).rejects.toThrow(
+    "no option origins",
+  );
+  const manager = new ConnectionManager();
+  await expect(Fastify().register(roomcast, { manager, limits: {} })).rejects.toThrow(
+    "limits must be given to the manager itself",
+  );
+});

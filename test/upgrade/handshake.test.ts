@@ -50,7 +50,9 @@ router
   .anyScope("/any", ["write", "read"], { message: echo })
   .anyScope("/never", ["admin"], { message: echo });
 // Routers of the same server with other rules about origins.
-const own = new WebSocketRouter(manager, { prefix: "/own" }).public("/", {}).public("/:a/end", {});
+const own = new WebSocketRouter(manager, { prefix: "/own", allowLoopbackOrigins: false })
+  .public("/", {})
+  .public("/:a/end", {});
 const any = new WebSocketRouter(manager, { prefix: "/any-page", allowedOrigins: ["*"] }).public(
   "/",
   {},

@@ -26,6 +26,8 @@ export interface MessagePacket {
   readonly link?: Link;
   /** On an instance's channel: the one connection it is for. */
   readonly connection?: string;
+  /** On the channel `broadcast`: the rooms it is for, to each connection in any of them once. It is in no log. */
+  readonly rooms?: readonly string[];
 }
 
 /** Brings connections into a room, or takes them out. */

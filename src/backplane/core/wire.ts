@@ -38,7 +38,13 @@ export interface Envelope {
 type Header = [incarnation: string, epoch: number, sequence: number, ...PacketHeader];
 
 type PacketHeader =
-  | [type: "message", binary: 0 | 1, except: Exclusion | null, connection?: string]
+  | [
+      type: "message",
+      binary: 0 | 1,
+      except: Exclusion | null,
+      connection?: string | null,
+      rooms?: readonly string[],
+    ]
   | [type: "join" | "leave", room: string, version: number, connection?: string]
   | [type: "disconnect", code: number, reason: string, connection?: string];
 
@@ -96,8 +102,12 @@ const NOTHING = Buffer.alloc(0);
 function encodeHeader(packet: Packet): PacketHeader {
   const connection: [string?] = packet.connection === undefined ? [] : [packet.connection];
   switch (packet.type) {
-    case "message":
-      return [packet.type, packet.message.binary ? 1 : 0, packet.except, ...connection];
+    case "message": {
+      const { type, message, except, rooms } = packet;
+      const binary = message.binary ? 1 : 0;
+      if (rooms !== undefined) return [type, binary, except, packet.connection ?? null, rooms];
+      return [type, binary, except, ...connection];
+    }
     case "disconnect":
       return [packet.type, packet.code, packet.reason, ...connection];
     default:
@@ -110,9 +120,10 @@ function decodeHeader(header: Header, payload: Buffer): Envelope | null {
   const origin = { incarnation, epoch, sequence };
   switch (rest[0]) {
     case "message": {
-      const [type, binary, except, connection] = rest;
+      const [type, binary, except, connection, rooms] = rest;
       const message = new EncodedMessage({ data: payload, binary: binary === 1 });
-      return { origin, packet: { type, message, except, ...optional(connection) } };
+      const to = { ...optional(connection ?? undefined), ...(rooms !== undefined && { rooms }) };
+      return { origin, packet: { type, message, except, ...to } };
     }
     case "disconnect": {
       const [type, code, reason, connection] = rest;
@@ -152,7 +163,9 @@ function isRest(type: unknown, rest: readonly unknown[]): boolean {
       return (
         (rest[0] === 0 || rest[0] === 1) &&
         isExclusion(rest[1]) &&
-        (rest.length === 2 || (rest.length === 3 && typeof last === "string"))
+        (rest.length === 2 ||
+          (rest.length === 3 && typeof last === "string") ||
+          (rest.length === 4 && rest[2] === null && isStrings(last)))
       );
     case "disconnect":
       return (

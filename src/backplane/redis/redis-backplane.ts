@@ -1,6 +1,8 @@
 import { randomBytes } from "node:crypto";
+import { checkOptions } from "../../protocol/check-options.ts";
 import { ConfigurationError } from "../../protocol/errors.ts";
 import { isName } from "../../protocol/names.ts";
+import { checkPeer } from "../../protocol/peer.ts";
 import type { Attachment, Backplane, Instance } from "../contract/backplane.ts";
 import type { Receiver } from "../core/echo-broker.ts";
 import { RedisLink } from "./channels.ts";
@@ -34,8 +36,10 @@ const LEASE_MS = { min: 1000, max: 3_600_000 };
  * @throws TypeError or RangeError naming the option that is wrong.
  */
 export function redisBackplane(options: RedisBackplaneOptions = {}): Backplane {
+  checkPeer("@redis/client", "redisBackplane");
   const { prefix = "ws:", leaseMs = 15_000 } = options;
-  checkOptions(options, prefix, leaseMs);
+  checkOptions("redisBackplane", options, REDIS_OPTIONS);
+  checkLocation(options, prefix, leaseMs);
   checkPrefix(prefix);
   return {
     attach: (instance: Instance): Attachment =>
@@ -162,7 +166,9 @@ class RedisAttachment implements Attachment {
   }
 }
 
-function checkOptions(location: RedisLocation, prefix: string, leaseMs: number): void {
+const REDIS_OPTIONS = ["url", "client", "sentinel", "cluster", "prefix", "leaseMs"];
+
+function checkLocation(location: RedisLocation, prefix: string, leaseMs: number): void {
   const { url, client, sentinel, cluster } = location;
   if (url !== undefined && client !== undefined) {
     throw new TypeError("Give url or client, not both.");

@@ -145,11 +145,8 @@ const renewed: Case[] = [[], ["other"], "lobby", null].map((rooms) => ({
     const refused = await client.nextOfType("error");
     const left = await client.nextOfType("left");
     client.send({ type: "message", data: { type: "room_message", room: "lobby", data: 1 } });
-    for (;;) {
-      const { data } = await client.nextOfType("message");
-      const { code } = JSON.parse(String(data));
-      if (code !== undefined) return [refused.code, refused.room, left.type, left.room, code];
-    }
+    const { code } = await client.nextOfType("error");
+    return [refused.code, refused.room, left.type, left.room, code];
   },
 }));
 

@@ -5,6 +5,7 @@ import {
   WebSocketClient,
   WebSocketError,
 } from "roomcast/client";
+import { isTurnedAway } from "./access.ts";
 import { closeReason } from "./close-reasons.ts";
 import { type ClientMessage, readServerMessage, type ServerMessage } from "./protocol.ts";
 
@@ -15,8 +16,8 @@ export type ConnectionStatus =
   | { phase: "waiting"; retryAt: number }
   /** The device has no network; goes on when it has. */
   | { phase: "offline" }
-  /** Will not try again by itself. */
-  | { phase: "stopped"; reason: string };
+  /** Will not try again by itself; `signIn`: not with this token, or without one. */
+  | { phase: "stopped"; reason: string; signIn?: boolean };
 
 /** A connection that comes back by itself. */
 export interface ChatConnection {
@@ -47,6 +48,7 @@ const CONFIG = {
 const FIRST_RETRY_MS = 2000;
 /** What the client ends with when its first attempt fails; it comes back from any other loss. */
 const NEVER_OPENED = 1006;
+const TOKEN_EXPIRED = 4401;
 const LATENCY_EVERY_MS = 1000;
 
 /** Opens a connection and keeps it. */
@@ -84,7 +86,9 @@ class ClientConnection implements ChatConnection {
     });
     this.#client.on("close", ({ code }) => {
       // A first attempt that failed is made again.
-      if (code !== NEVER_OPENED) this.#tell({ phase: "stopped", reason: closeReason(code) });
+      if (code === NEVER_OPENED) return;
+      const signIn = code === TOKEN_EXPIRED;
+      this.#tell({ phase: "stopped", reason: closeReason(code), ...(signIn && { signIn }) });
     });
     this.#client.on("error", (error) => this.#failed(error));
     window.addEventListener("online", () => this.#backOnline(), { signal: this.#lifetime.signal });
@@ -121,10 +125,23 @@ class ClientConnection implements ChatConnection {
     this.#client.connect().catch((error: Error) => {
       // Where it goes on by itself it says so.
       if (this.#client.state !== "closed" || !(error instanceof ConnectionFailedError)) return;
-      const delayMs = FIRST_RETRY_MS * (1 - CONFIG.reconnectJitter * Math.random());
-      this.#tell({ phase: "waiting", retryAt: Date.now() + delayMs });
-      this.#retryTimer = setTimeout(() => this.#connect(), delayMs);
+      void this.#tryLater();
     });
+  }
+
+  /** Unless the server would only refuse again. */
+  async #tryLater(): Promise<void> {
+    if (await isTurnedAway(this.#options.token)) {
+      const reason = this.#options.token
+        ? "The server does not take this token."
+        : "The server asks for an access token.";
+      this.#tell({ phase: "stopped", reason, signIn: true });
+      return;
+    }
+    if (this.#lifetime.signal.aborted) return;
+    const delayMs = FIRST_RETRY_MS * (1 - CONFIG.reconnectJitter * Math.random());
+    this.#tell({ phase: "waiting", retryAt: Date.now() + delayMs });
+    this.#retryTimer = setTimeout(() => this.#connect(), delayMs);
   }
 
   #connected(): void {

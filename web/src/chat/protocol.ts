@@ -72,8 +72,11 @@ function readSaid(fields: Fields): Said {
 function readHistory(entries: unknown): Said[] {
   if (!Array.isArray(entries)) return [];
   return entries.flatMap((entry: unknown) => {
-    const sent = isFields(entry) ? entry.data : undefined;
-    return isFields(sent) && sent.type === "message" ? [readSaid(sent)] : [];
+    const { data: sent, at }: Fields = isFields(entry) ? entry : {};
+    if (!isFields(sent) || sent.type !== "message") return [];
+    // Other programs say no time of their own; then that counts at which it was stored.
+    const stored = typeof at === "number" && isTime(at) ? { at } : {};
+    return [{ ...stored, ...readSaid(sent) }];
   });
 }
 

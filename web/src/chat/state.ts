@@ -91,14 +91,19 @@ export function emptyConversation(key: ConversationKey): Conversation {
   };
 }
 
-/** The page just after signing in, about to join the rooms; the first one is shown. */
-export function initialState(user: string, rooms: readonly string[]): ChatState {
-  const keys: ConversationKey[] = ["everyone", ...rooms.map(roomKey)];
+/** The page just after signing in, about to join the rooms; the first one is shown, unless the address says another. */
+export function initialState(
+  user: string,
+  rooms: readonly string[],
+  shown?: ConversationKey,
+): ChatState {
+  const wanted: ConversationKey[] = shown === undefined ? [] : [shown];
+  const keys: ConversationKey[] = ["everyone", ...rooms.map(roomKey), ...wanted];
   return {
     user,
     status: { phase: "connecting" },
     conversations: new Map(keys.map((key) => [key, emptyConversation(key)])),
-    selected: keys[1] ?? "everyone",
+    selected: shown ?? keys[1] ?? "everyone",
     visible: true,
     nextKey: 1,
   };
@@ -114,7 +119,18 @@ export function peopleInSight(state: ChatState): string[] {
   const everybody = [...state.conversations.values()].flatMap(
     (conversation) => conversation.people,
   );
-  return [...new Set(everybody)].sort((a, b) => a.localeCompare(b));
+  return [...new Set(everybody)].sort(byName);
+}
+
+/** Names as people order them: user2 before user10. */
+export function byName(a: string, b: string): number {
+  return a.localeCompare(b, undefined, { numeric: true });
+}
+
+/** Whether it is known who is in a conversation now. */
+export function isLive(state: ChatState, conversation: Conversation): boolean {
+  const isConnected = state.status.phase === "connected";
+  return isConnected && (conversation.kind !== "room" || conversation.joined);
 }
 
 /** The rooms we are in or want to be in. */

@@ -1,4 +1,5 @@
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import { conversationAt } from "./address.ts";
 import { type ChatConnection, openConnection } from "./connection.ts";
 import { rememberedRooms, rememberRooms, type Session, socketUrl } from "./session.ts";
 import { type ChatState, initialState, roomsOf } from "./state.ts";
@@ -14,7 +15,7 @@ export interface Chat {
 /** Runs a chat for as long as the component that uses it is on the page. */
 export function useChat(session: Session): Chat {
   const [state, setState] = useState(() =>
-    initialState(session.user, rememberedRooms(session.user)),
+    initialState(session.user, rememberedRooms(session.user), conversationAt(location.hash)),
   );
   const latest = useRef(state);
   const connection = useRef<ChatConnection | undefined>(undefined);

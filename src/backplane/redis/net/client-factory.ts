@@ -1,4 +1,4 @@
-import { createClient } from "@redis/client";
+import { clientLibrary } from "./client-library.ts";
 import type { Client } from "./connection.ts";
 import { findPrimary, type SentinelLocation } from "./sentinel.ts";
 
@@ -55,6 +55,7 @@ export function clientFactory(location: RedisLocation, instanceId: string): Clie
   return {
     seeds: cluster?.map(addressOf) ?? null,
     make: async (node) => {
+      const { createClient } = await clientLibrary();
       if (client !== undefined) {
         const { url: _, socket: theirs, ...rest } = client.options;
         return client.duplicate({

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
-import { ErrorReply, RESP_TYPES } from "@redis/client";
+import type { ErrorReply } from "@redis/client";
 import { BackplaneUnavailableError } from "../../../protocol/errors.ts";
+import { BLOB_STRING, isErrorReply } from "./client-library.ts";
 import { type Client, heard } from "./connection.ts";
 
 /** How long a call may take, in milliseconds; then nobody knows what became of it. */
@@ -131,7 +132,7 @@ export class SlotInMotionError extends BackplaneUnavailableError {
   }
 }
 
-const AS_BYTES = { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } };
+const AS_BYTES = { typeMapping: { [BLOB_STRING]: Buffer } };
 type ReplyOptions = typeof AS_BYTES | Record<string, never>;
 
 function evaluate(
@@ -176,5 +177,5 @@ export function isMisrouted(error: unknown): error is ErrorReply {
 
 /** Whether Redis itself answered with an error (that begins with `code`). */
 export function isReply(error: unknown, code = ""): error is ErrorReply {
-  return error instanceof ErrorReply && error.message.startsWith(code);
+  return isErrorReply(error) && error.message.startsWith(code);
 }

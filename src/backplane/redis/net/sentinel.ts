@@ -1,5 +1,5 @@
-import { createClient } from "@redis/client";
 import { ConnectionFailedError } from "../../../protocol/errors.ts";
+import { clientLibrary } from "./client-library.ts";
 
 /** A primary that Sentinels watch over. */
 export interface SentinelLocation {
@@ -40,6 +40,7 @@ async function ask(
   node: SentinelLocation["nodes"][number],
   { name, username, password }: SentinelLocation,
 ): Promise<{ host: string; port: number }> {
+  const { createClient } = await clientLibrary();
   const client = createClient({
     socket: { ...node, connectTimeout: DEADLINE_MS, reconnectStrategy: false },
     ...(username === undefined ? {} : { username }),

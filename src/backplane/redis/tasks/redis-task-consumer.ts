@@ -1,6 +1,5 @@
 import { isUtf8 } from "node:buffer";
 import { setTimeout as wait } from "node:timers/promises";
-import { RESP_TYPES } from "@redis/client";
 import { BackplaneUnavailableError, WebSocketError } from "../../../protocol/errors.ts";
 import type {
   Holding,
@@ -9,6 +8,7 @@ import type {
   TaskObserver,
   TaskTerms,
 } from "../../contract/task-store.ts";
+import { BLOB_STRING } from "../net/client-library.ts";
 import { type Client, Connection } from "../net/connection.ts";
 import { inTime, isMisrouted, isReply, type Script, type Scripts } from "../net/run.ts";
 import type { TaskKeys } from "./task-keys.ts";
@@ -270,7 +270,7 @@ export class RedisTaskConsumer implements TaskConsumer {
   }
 }
 
-const AS_BYTES = { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } };
+const AS_BYTES = { typeMapping: { [BLOB_STRING]: Buffer } };
 
 /** What was read of the one stream asked for: a map in RESP3, a list of pairs in RESP2, null for nothing. */
 function entriesIn(reply: unknown): Entry[] {

@@ -2,13 +2,11 @@ import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Session } from "../session.ts";
 import { type ConversationKey, selectedConversation, unreadOf, userKey } from "../state.ts";
+import { type Pane, useAddress } from "../use-address.ts";
 import { useChat } from "../use-chat.ts";
 import { ConversationView } from "./conversation-view.tsx";
 import { PeoplePanel } from "./people-panel.tsx";
 import { Sidebar } from "./sidebar.tsx";
-
-/** Which part fills a narrow screen; on a wide one all are there. */
-type Pane = "list" | "conversation" | "people";
 
 /** What to look at first in a part that has just come up. */
 const FIRST_IN: Readonly<Record<Pane, string>> = {
@@ -54,6 +52,13 @@ export function ChatScreen({ session, onSignOut }: ChatScreenProps): JSX.Element
     setPane("conversation");
   };
 
+  useAddress({ key: state.selected, pane }, (place) => {
+    const [kind, ...name] = place.key.split(":");
+    if (kind === "room") dispatch({ type: "join", room: name.join(":") });
+    else dispatch({ type: "open", key: place.key });
+    setPane(place.pane);
+  });
+
   return (
     <div class="chat" data-pane={pane} ref={screen}>
       <Sidebar
@@ -71,6 +76,7 @@ export function ChatScreen({ session, onSignOut }: ChatScreenProps): JSX.Element
         state={state}
         dispatch={dispatch}
         onRetry={retryNow}
+        onSignIn={onSignOut}
         onBack={() => setPane("list")}
         onPeople={() => setPane(pane === "people" ? "conversation" : "people")}
       />

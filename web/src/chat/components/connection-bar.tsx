@@ -34,7 +34,8 @@ export function ConnectionPill({ status }: ConnectionProps): JSX.Element {
 export function ConnectionBar({
   status,
   onRetry,
-}: ConnectionProps & { onRetry(): void }): JSX.Element | null {
+  onSignIn,
+}: ConnectionProps & { onRetry(): void; onSignIn(): void }): JSX.Element | null {
   if (status.phase === "connected" || status.phase === "connecting") return null;
   return (
     <div class="connection-bar" data-phase={status.phase}>
@@ -43,7 +44,12 @@ export function ConnectionBar({
         {status.phase === "offline" && "You are offline. Back as soon as there is a network."}
         {status.phase === "stopped" && status.reason}
       </p>
-      {status.phase !== "offline" && (
+      {status.phase === "stopped" && status.signIn && (
+        <button class="button-quiet" type="button" onClick={onSignIn}>
+          Sign in again
+        </button>
+      )}
+      {status.phase !== "offline" && !(status.phase === "stopped" && status.signIn) && (
         <button class="button-quiet" type="button" onClick={onRetry}>
           {status.phase === "stopped" ? "Connect again" : "Try now"}
         </button>

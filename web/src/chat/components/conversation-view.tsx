@@ -13,13 +13,14 @@ interface ConversationViewProps {
   state: ChatState;
   dispatch(event: ChatEvent): void;
   onRetry(): void;
+  onSignIn(): void;
   onBack(): void;
   onPeople(): void;
 }
 
 /** One conversation: what it is, what was said, and a place to say something. */
 export function ConversationView(props: ConversationViewProps): JSX.Element {
-  const { conversation, state, dispatch, onRetry, onBack, onPeople } = props;
+  const { conversation, state, dispatch, onRetry, onSignIn, onBack, onPeople } = props;
   const title = titleOf(conversation);
   const unread = unreadOf(state);
 
@@ -49,7 +50,7 @@ export function ConversationView(props: ConversationViewProps): JSX.Element {
             title={conversation.kind === "room" ? "Leave this room" : "Close conversation"}
             onClick={() => dispatch({ type: "leave", key: conversation.key })}
           >
-            <Icon name={conversation.kind === "room" ? "leave" : "close"} />
+            <Icon name="close" />
           </button>
         )}
         <button
@@ -61,7 +62,7 @@ export function ConversationView(props: ConversationViewProps): JSX.Element {
           <Icon name="people" />
         </button>
       </header>
-      <ConnectionBar status={state.status} onRetry={onRetry} />
+      <ConnectionBar status={state.status} onRetry={onRetry} onSignIn={onSignIn} />
       {state.problem && (
         <div class="problem-bar" role="alert">
           <p>{state.problem}</p>

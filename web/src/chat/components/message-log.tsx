@@ -1,6 +1,7 @@
 import type { JSX } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { type Line, presenceSentence, timeLabel, toLines } from "../lines.ts";
+import { partsOf } from "../links.ts";
 import type { Conversation, MessageEntry } from "../state.ts";
 import { Avatar } from "./avatar.tsx";
 import { Boundary } from "./boundary.tsx";
@@ -125,7 +126,16 @@ function Message({ message }: { message: MessageEntry }) {
   const when = at === undefined ? undefined : new Date(at).toLocaleString();
   return (
     <p class="message" data-pending={pending === true} title={when}>
-      {text}
+      {text === "" && <span class="nothing">(an empty message)</span>}
+      {partsOf(text).map((part) =>
+        part.href === undefined ? (
+          part.text
+        ) : (
+          <a key={part.from} href={part.href} target="_blank" rel="noopener noreferrer">
+            {part.text}
+          </a>
+        ),
+      )}
       {pending && (
         <span class="pending">
           <Icon name="waiting" />

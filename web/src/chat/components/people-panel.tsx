@@ -1,5 +1,5 @@
 import type { JSX } from "preact";
-import { type ChatState, type Conversation, peopleInSight } from "../state.ts";
+import { byName, type ChatState, type Conversation, isLive, peopleInSight } from "../state.ts";
 import { Avatar } from "./avatar.tsx";
 import { Icon } from "./icon.tsx";
 
@@ -14,12 +14,13 @@ interface PeoplePanelProps {
 export function PeoplePanel(props: PeoplePanelProps): JSX.Element {
   const { state, conversation, onClose, onMessage } = props;
   const people = peopleOf(state, conversation);
+  const live = isLive(state, conversation);
   return (
     <aside class="people" aria-labelledby="people-title">
       <header class="people-header">
         <h2 id="people-title">
           {conversation.kind === "room" ? "Here now" : "In your rooms"}
-          <span class="count">{people.length}</span>
+          {live && <span class="count">{people.length}</span>}
         </h2>
         <button
           class="button-icon only-narrow"
@@ -30,6 +31,8 @@ export function PeoplePanel(props: PeoplePanelProps): JSX.Element {
           <Icon name="close" />
         </button>
       </header>
+      {!live && <p class="hint">Who is here shows once you are connected.</p>}
+      {live && people.length === 0 && <p class="hint">Nobody is here yet.</p>}
       <ul class="people-list">
         {people.map((user) => (
           <li key={user}>
@@ -46,12 +49,11 @@ export function PeoplePanel(props: PeoplePanelProps): JSX.Element {
           </li>
         ))}
       </ul>
-      {people.length === 0 && <p class="hint">Nobody is here yet.</p>}
     </aside>
   );
 }
 
 function peopleOf(state: ChatState, conversation: Conversation): string[] {
   if (conversation.kind !== "room") return peopleInSight(state);
-  return [...conversation.people].sort((a, b) => a.localeCompare(b));
+  return [...conversation.people].sort(byName);
 }

@@ -1,43 +1,50 @@
 import { type IncomingMessage, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
 
-/** Why a request is not upgraded: an HTTP status, and headers that go with it. */
-export interface Refusal {
+/** How a request is answered that is not upgraded. */
+export interface RefusedAnswer {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-const BAD_REQUEST: Refusal = { status: 400 };
+/** Why a request is not upgraded. */
+export interface Refusal extends RefusedAnswer {
+  /** For those who run the server: see `refusal-advice.ts`. The client is told the status alone. */
+  readonly reason: RefusalReason;
+}
+
+export type RefusalReason =
+  | "bad_handshake"
+  | "foreign_origin"
+  | "no_credential"
+  | "bad_credential"
+  | "not_admitted"
+  | "full"
+  | "too_many_from_address"
+  /** The server is at fault or about to stop, and says so elsewhere. */
+  | "unavailable";
+
+const BAD_REQUEST: Refusal = { status: 400, reason: "bad_handshake" };
 
 /** What the opening handshake of RFC 6455 section 4.2.1 asks of every request; null: all is there. */
 export function checkHandshake(request: IncomingMessage): Refusal | null {
-  if (request.method !== "GET") return { status: 405, headers: { Allow: "GET" } };
+  if (request.method !== "GET") {
+    return { ...BAD_REQUEST, status: 405, headers: { Allow: "GET" } };
+  }
   // RFC 9112 section 3.2: a second Host makes a request nobody can trust.
   if (request.httpVersion !== "1.1" || !hasOneHost(request.rawHeaders)) return BAD_REQUEST;
   const { upgrade, "sec-websocket-version": version, "sec-websocket-key": key } = request.headers;
   if (upgrade?.toLowerCase() !== "websocket") return BAD_REQUEST;
   // Section 4.4: name the version we speak.
-  if (version !== "13") return { status: 426, headers: { "Sec-WebSocket-Version": "13" } };
+  if (version !== "13") {
+    return { ...BAD_REQUEST, status: 426, headers: { "Sec-WebSocket-Version": "13" } };
+  }
   if (key === undefined || !isKey(key)) return BAD_REQUEST;
   return areSubprotocols(request.headers["sec-websocket-protocol"]) ? null : BAD_REQUEST;
 }
 
-/**
- * Whether a browser on another site is behind the request: its `Origin` is not in `allowed`, or, without
- * a list, not the host itself. A client that sends none is no browser (RFC 6455 section 10.2).
- */
-export function isForeignOrigin(
-  request: IncomingMessage,
-  allowed: readonly string[] | undefined,
-): boolean {
-  const { origin, host } = request.headers;
-  if (origin === undefined) return false;
-  if (allowed !== undefined) return !allowed.includes(origin) && !allowed.includes("*");
-  return !URL.canParse(origin) || new URL(origin).host !== host?.toLowerCase();
-}
-
 /** Answers an upgrade with an error and closes the socket. The body is the status alone. */
-export function refuse(socket: Duplex, { status, headers = {} }: Refusal): void {
+export function refuse(socket: Duplex, { status, headers = {} }: RefusedAnswer): void {
   if (!socket.writable) {
     socket.destroy();
     return;
