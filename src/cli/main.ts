@@ -1,6 +1,8 @@
 #!/usr/bin/env node
 import { readFileSync } from "node:fs";
 import { ConfigurationError } from "../protocol/errors.ts";
+import { BENCH_HELP, bench } from "./bench.ts";
+import { DOCTOR_HELP, doctor } from "./doctor.ts";
 import { SEND_HELP, send } from "./send.ts";
 import { SERVE_HELP, serve } from "./serve.ts";
 import { TAIL_HELP, tail } from "./tail.ts";
@@ -13,6 +15,8 @@ const HELP = `Usage: roomcast <command> [options]
 Commands:
   serve      Run a ready-made WebSocket server with a chat page
   top        Show what a cluster is doing, live
+  doctor     Look for what will go wrong: machine, Redis, proxies
+  bench      Put load on a server and measure it
   tail       Print what arrives on a WebSocket
   send       Send messages to a WebSocket
   tasks      Show a task queue and its dead letters, retry or discard them
@@ -32,6 +36,8 @@ interface Command {
 const COMMANDS: ReadonlyMap<string, Command> = new Map([
   ["serve", { help: SERVE_HELP, run: serve }],
   ["top", { help: TOP_HELP, run: top }],
+  ["doctor", { help: DOCTOR_HELP, run: doctor }],
+  ["bench", { help: BENCH_HELP, run: bench }],
   ["tail", { help: TAIL_HELP, run: tail }],
   ["send", { help: SEND_HELP, run: send }],
   ["tasks", { help: TASKS_HELP, run: tasks }],
