@@ -112,7 +112,12 @@ describe("the endpoints of serve", () => {
   const paths = matches(matches(rows, /^\|([^|]+)\|/gm).join(), /`(\/[^`]*)`/g);
 
   test("that are documented are those that there are", () => {
-    const endpoints = [...makeEndpoints(new ConnectionManager(), null).keys()];
+    const endpoints = [
+      ...makeEndpoints(new ConnectionManager(), {
+        authenticate: null,
+        maxMemoryBytes: null,
+      }).keys(),
+    ];
     // Sockets have sections of their own, pages are no endpoints.
     expect(["/ws", OPERATORS_PATH, ...paths].toSorted()).toEqual(
       ["/", "/dashboard", ...endpoints].toSorted(),

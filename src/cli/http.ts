@@ -11,6 +11,7 @@ import { METRICS_TYPE, metricsOf } from "./metrics.ts";
 import type { OperatorGuard } from "./operator-guard.ts";
 import { OPERATORS_PATH } from "./operators.ts";
 import { loadPages } from "./pages.ts";
+import { readinessOf } from "./readiness.ts";
 
 /** Answers one path; `GET` and `HEAD` alike. */
 type Endpoint = (response: ServerResponse, request: IncomingMessage) => void | Promise<void>;
@@ -23,6 +24,8 @@ const MAX_WAITING = 32;
 
 /** Who may ask for what. */
 export interface HttpRules {
+  /** With more resident memory than this an instance is not ready; null: no limit. */
+  readonly maxMemoryBytes: number | null;
   readonly guard: OperatorGuard;
   /** Who clients of `/ws` are; null: nobody is authenticated. */
   readonly authenticate: Authenticator | null;
@@ -31,12 +34,10 @@ export interface HttpRules {
 }
 
 /** The HTTP side of the server: its pages, its API, and what it says of itself. */
-export function makeHttpHandler(
-  manager: ConnectionManager,
-  { guard, authenticate, isForUs }: HttpRules,
-): RequestListener {
+export function makeHttpHandler(manager: ConnectionManager, rules: HttpRules): RequestListener {
   const pages = loadPages();
-  const endpoints = makeEndpoints(manager, authenticate);
+  const { guard, isForUs } = rules;
+  const endpoints = makeEndpoints(manager, rules);
 
   /** A person who may not see the dashboard gets the page all the same, which has nothing to tell and asks for the key. */
   const admits = (request: IncomingMessage, response: ServerResponse, path: string): boolean => {
@@ -99,12 +100,12 @@ export function makeHttpHandler(
 /** What is answered besides the pages and `/api`, by its path. */
 export function makeEndpoints(
   manager: ConnectionManager,
-  authenticate: Authenticator | null,
+  { authenticate, maxMemoryBytes }: Pick<HttpRules, "authenticate" | "maxMemoryBytes">,
 ): ReadonlyMap<string, Endpoint> {
   const metrics = metricsOf(manager);
   const ready = async (response: ServerResponse): Promise<void> => {
-    const health = await manager.health();
-    sendJson(response, health.status === "healthy" ? 200 : 503, health);
+    const { status, body } = await readinessOf(manager, maxMemoryBytes);
+    sendJson(response, status, body);
   };
   return new Map<string, Endpoint>([
     ["/health", ready],

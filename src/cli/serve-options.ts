@@ -42,6 +42,9 @@ Options (and the environment variables of the same meaning, which keep secrets o
   --log-level <level>     ROOMCAST_LOG_LEVEL
                                             What is logged on stderr: debug (the life of every connection),
                                             info, warn, error or silent. Default info
+  --max-memory <MB>       ROOMCAST_MAX_MEMORY
+                                            With more resident memory than this /health/ready answers 503, so
+                                            that no more clients are sent here. Default: no limit
   --workers <number>                        Processes on one port; more than one need REDIS_URL. Default 1
   --insecure                                Allow an address that others can reach although nobody is
                                             authenticated
@@ -54,6 +57,8 @@ WS_MAX_CONNECTIONS_PER_USER. Try a token with: roomcast token --user alice
 
 export interface ServeOptions {
   readonly port: number;
+  /** null: no limit. */
+  readonly maxMemoryBytes: number | null;
   readonly host: string;
   readonly config: WebSocketConfig;
   /** null: development mode, nobody is authenticated. */
@@ -92,6 +97,7 @@ const OPTIONS = {
   "history-rooms-per-user": { type: "string" },
   "history-max-rooms": { type: "string" },
   "log-level": { type: "string" },
+  "max-memory": { type: "string" },
   workers: { type: "string" },
   insecure: { type: "boolean" },
 } as const;
@@ -104,6 +110,7 @@ const RATE_LIMIT = optional(wholeNumber("ROOMCAST_RATE_LIMIT", 50, 1, 1_000_000)
 const ROOM_BYTES = wholeNumber("ROOMCAST_HISTORY_ROOM_BYTES", 4_194_304, 65_536, 2 ** 40);
 const ROOMS_PER_USER = wholeNumber("ROOMCAST_HISTORY_ROOMS_PER_USER", 50, 0, 10_000_000);
 const MAX_ROOMS = wholeNumber("ROOMCAST_HISTORY_MAX_ROOMS", 10_000, 0, 10_000_000);
+const MAX_MEMORY = optional(wholeNumber("ROOMCAST_MAX_MEMORY", 1024, 1, 1_000_000), null);
 const WORKERS = wholeNumber("--workers", 1, 1, 256);
 const MIN_KEY_LENGTH = 16;
 
@@ -127,6 +134,7 @@ export function readServeOptions(args: readonly string[], env: NodeJS.ProcessEnv
     historyMaxRooms: readFlagOrSetting(flags, env, "history-max-rooms", MAX_ROOMS),
     trustProxy: readTrustProxy(flags, env),
     logLevel: readLogLevel(flags, env),
+    maxMemoryBytes: readMaxMemory(flags, env),
   };
 }
 
@@ -137,6 +145,11 @@ function readHost(flags: Flags, env: NodeJS.ProcessEnv, authenticated: boolean):
     `HOST is ${quote(host)}, which others can reach, but nobody is authenticated. Set JWT_SECRET or ` +
       "JWKS_URL, use a loopback address such as 127.0.0.1, or --insecure if that is what you want.",
   );
+}
+
+function readMaxMemory(flags: Flags, env: NodeJS.ProcessEnv): number | null {
+  const megabytes = readFlagOrSetting(flags, env, "max-memory", MAX_MEMORY);
+  return megabytes === null ? null : megabytes * 1024 * 1024;
 }
 
 function readWorkers(flags: Flags, { redisUrl }: WebSocketConfig): number {

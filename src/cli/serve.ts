@@ -59,6 +59,7 @@ export async function serve(args: readonly string[]): Promise<void> {
   const server = makeServer(manager, options, {
     guard,
     authenticate: options.jwt === null ? null : authenticate,
+    maxMemoryBytes: options.maxMemoryBytes,
     isForUs,
   });
   attachTo(server, {

@@ -287,6 +287,7 @@ test("what was to be stored and cannot be is a 503; a fault of ours a 500 that s
       guard: new OperatorGuard(rules),
       isForUs: () => true,
       authenticate: null,
+      maxMemoryBytes: null,
     }),
   ).listen(0, "127.0.0.1");
   await once(http, "listening");

@@ -102,6 +102,7 @@ beforeEach(async () => {
   const handler = makeHttpHandler(manager, {
     guard: new OperatorGuard(options),
     authenticate: null,
+    maxMemoryBytes: null,
     isForUs: () => {
       perhaps("http");
       return true;
