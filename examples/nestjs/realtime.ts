@@ -3,7 +3,8 @@ import {
   Injectable,
   type OnApplicationBootstrap,
 } from "@nestjs/common";
-import type { HttpAdapterHost } from "@nestjs/core";
+// biome-ignore lint/style/useImportType: Nest finds what to inject by its class.
+import { HttpAdapterHost } from "@nestjs/core";
 import { ConnectionManager, WebSocketRouter } from "roomcast";
 
 /** Roomcast beside an application's controllers, on the same port. */
