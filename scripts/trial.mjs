@@ -6,6 +6,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { npmCommand, run } from "./lib/command.mjs";
 import { explain, step } from "./lib/steps.mjs";
+import { applications } from "./trial/applications.mjs";
 import { frameworks } from "./trial/frameworks.mjs";
 import { runtimes } from "./trial/runtimes.mjs";
 import { types } from "./trial/types.mjs";
@@ -46,7 +47,7 @@ try {
   const pack = ["pack", "--json", "--ignore-scripts", "--pack-destination", home];
   const { stdout } = await run(npm, [...npmArgs, ...pack], { cwd: root });
   const tarball = join(home, JSON.parse(stdout)[0].filename);
-  const trials = [...types, ...runtimes, ...frameworks].filter(
+  const trials = [...types, ...runtimes, ...frameworks, ...applications].filter(
     ({ name }) => wanted.length === 0 || wanted.some((part) => name.includes(part)),
   );
   for (const trial of trials) {

@@ -140,3 +140,7 @@ describe("the endpoints of serve", () => {
     }
   });
 });
+
+test("the settings for Vite's proxy are the example's", () => {
+  expect(read("docs/frameworks.md")).toContain(read("examples/vite/vite.config.js"));
+});
