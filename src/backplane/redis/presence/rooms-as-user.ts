@@ -30,7 +30,8 @@ export class RoomsAsUser {
   }
 
   async change(user: string, room: string, joined: boolean): Promise<AsUserChange> {
-    const outcome = await this.#host.ledgerOf(user).changeAsUser(user, room, joined);
+    const after = this.#known.highest(user);
+    const outcome = await this.#host.ledgerOf(user).changeAsUser(user, room, joined, after);
     if (outcome?.type !== "as-user") return { changed: this.#holds(user), version: 0 };
     const { version } = outcome;
     const changed = outcome.changed === true;
