@@ -1,4 +1,5 @@
 import type {
+  AsUserChange,
   Grace,
   PresenceEntry,
   PresenceStore,
@@ -154,8 +155,20 @@ export class PresenceTracker implements Presence {
     return rooms.note(room, joined, version);
   }
 
+  /** Resolves when the cluster knows whether the user is online here, or cannot be told now. */
+  recorded(user: string): Promise<void> {
+    return this.#writes.about(ONLINE, user);
+  }
+
+  /** Changes what the cluster knows of the rooms of a user as a user. */
+  changeAsUser(type: "join" | "leave", user: string, room: string): Promise<AsUserChange> {
+    return type === "join"
+      ? this.#store.joinAsUser(user, room)
+      : this.#store.leaveAsUser(user, room);
+  }
+
   async isOnline(user: string): Promise<boolean> {
-    await this.#writes.about(ONLINE, user);
+    await this.recorded(user);
     return this.#store.isOnline(user);
   }
 

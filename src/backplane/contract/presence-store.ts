@@ -127,6 +127,9 @@ export interface PresenceStore {
   release(connection: string): Promise<void>;
   /** The instance that holds such an id. */
   locate(connection: string): Promise<string | null>;
+
+  /** The instances of the cluster whose time is not over; one that has left users in grace is there until that ends. */
+  instances(): Promise<readonly string[]>;
 }
 
 export interface Arrival {
@@ -145,4 +148,6 @@ export interface AsUserChange {
    * something; 0 while the service is away.
    */
   readonly version: number;
+  /** On how many instances the user is; null while the service is away. */
+  readonly holders: number | null;
 }

@@ -37,6 +37,8 @@ export interface Transport {
   isSubscribed(channel: string): boolean;
   /** Rejects if the service did not take the message, or nobody knows. */
   publish(channel: string, message: Buffer): Promise<void>;
+  /** How many are subscribed to the channel. Rejects if nobody can tell. */
+  subscribers(channel: string): Promise<number>;
   /** A message was refused, or did not come back in time. */
   failed(channel: string, reason: Error): void;
 }
@@ -118,6 +120,12 @@ export class EchoBroker implements Broker {
 
   unsubscribe(channel: Channel): void {
     this.#transport.unsubscribe(this.#names.channel(channel));
+  }
+
+  async subscribers(channel: Channel): Promise<number | null> {
+    const name = this.#names.channel(channel);
+    if (!this.#transport.flows(name)) return null;
+    return this.#transport.subscribers(name).catch(() => null);
   }
 
   async publish(channel: Channel, packet: Packet): Promise<Publication> {

@@ -4,7 +4,7 @@ import type { Keys } from "./keys.ts";
 import type { ClientFactory } from "./net/client-factory.ts";
 import { ClusterServers } from "./net/cluster-servers.ts";
 import type { Client } from "./net/connection.ts";
-import { Scripts } from "./net/run.ts";
+import { inTime, Scripts } from "./net/run.ts";
 import type { Servers } from "./net/servers.ts";
 import type { Shard } from "./net/shard.ts";
 import { SingleServer } from "./net/single-server.ts";
@@ -120,6 +120,12 @@ export class RedisLink implements Transport {
 
   async publish(channel: string, message: Buffer): Promise<void> {
     await this.#servers.of(channel)?.publish(channel, message);
+  }
+
+  async subscribers(channel: string): Promise<number> {
+    const shard = this.#servers.of(channel);
+    if (shard === null) throw new Error("Nobody knows which server holds the channel.");
+    return inTime(shard.subscribers(channel));
   }
 
   failed(channel: string, reason: Error): void {

@@ -151,6 +151,10 @@ export class FakeRedis {
       case "UNSUBSCRIBE":
         for (const channel of args) client?.channels.delete(channel);
         return args.length;
+      case "PUBSUB": {
+        const [, channel = ""] = args;
+        return [channel, [...this.#clients].filter(({ channels }) => channels.has(channel)).length];
+      }
       case "WAIT":
         return Number(args[0]);
       default:

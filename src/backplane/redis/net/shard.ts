@@ -99,6 +99,15 @@ export class Shard {
     heard(client);
   }
 
+  /** How many are subscribed to the channel, at the moment Redis takes what was published before. */
+  async subscribers(channel: string): Promise<number> {
+    const client = this.#commands.client;
+    if (client === null) throw new Error("There is no connection to Redis.");
+    const what = this.#sharded ? "SHARDNUMSUB" : "NUMSUB";
+    const [, count] = (await client.sendCommand(["PUBSUB", what, channel])) as [string, number];
+    return Number(count);
+  }
+
   /** Resolves when both connections were tried once, whether or not Redis is there. */
   async start(): Promise<void> {
     this.#canaryTimer = setInterval(() => this.#sendCanary(), CANARY_EVERY_MS).unref();

@@ -91,17 +91,18 @@ local function reserve(key, user, connection, max, full)
   return table.concat(reply, '\\t')
 end
 local function asuser(present, key, user, room, sign, version)
-  if redis.call('HEXISTS', present, user) == 0 then return (unsure > 0 and '?' or '0') .. '\\t0' end
+  local holders = redis.call('HGET', present, user)
+  if not holders then return (unsure > 0 and '?' or '0') .. '\\t0\\t0' end
   local before = redis.call('HGET', key, room)
   local last = before and tonumber(string.sub(before, 2)) or 0
   version = tonumber(version)
-  if version > 0 and version <= last then return '0\\t' .. string.format('%.0f', last) end
+  if version > 0 and version <= last then return string.format('0\\t%.0f\\t', last) .. holders end
   local was = before and string.sub(before, 1, 1) or '-'
   if version == 0 then
     local all = redis.call('HGET', key, '')
     local highest = math.max(last, all and tonumber(all) or 0)
     -- Others may be about to write again what was there before a loss.
-    if was == sign and (before or unsure == 0) then return '0\\t' .. string.format('%.0f', highest) end
+    if was == sign and (before or unsure == 0) then return string.format('0\\t%.0f\\t', highest) .. holders end
     version = math.max(tonumber(time[1]) * 1000000 + tonumber(time[2]), highest + 1)
   end
   local text = string.format('%.0f', version)
@@ -111,7 +112,7 @@ local function asuser(present, key, user, room, sign, version)
   redis.call('PEXPIRE', key, keep)
   redis.call('ZADD', KEYS[5], text, user)
   redis.call('PEXPIRE', KEYS[5], keep)
-  return (was == sign and '0' or '1') .. '\\t' .. text
+  return (was == sign and '0' or '1') .. '\\t' .. text .. '\\t' .. holders
 end
 local function judge(place, member)
   local field = 'm' .. place .. '\\n' .. member

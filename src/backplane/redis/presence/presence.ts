@@ -215,6 +215,11 @@ export class RedisPresence implements PresenceStore {
     return readFrom(bucket, ({ reads }) => reads.locate(connection));
   }
 
+  /** An instance has a lease in every bucket; the first stands for all. */
+  instances(): Promise<readonly string[]> {
+    return readFrom(this.#buckets.at(0), ({ reads }) => reads.instances());
+  }
+
   watch(room: string | undefined, watcher: PresenceWatcher): Promise<() => void> {
     const buckets = room === undefined ? this.#buckets.all : [this.#buckets.ofRoom(room)];
     const place = room === undefined ? ONLINE : roomPlace(room);

@@ -62,10 +62,7 @@ export class Reads {
   /** The living instances that hold the member, and what each says of it. */
   async find(place: string, member: string): Promise<{ instance: string; value: string }[]> {
     if (!(await this.has(place, member))) return [];
-    const keys = [this.#keys.instances, this.#keys.cluster, this.#keys.owners];
-    const living = (await this.#scripts.run(LIVING, keys, [this.#leaseMs])) as string[] | null;
-    if (living === null) throw new EmptyRedisError();
-    const owners = [...batches(living, 2)];
+    const owners = await this.#living();
     const records = owners.map(([incarnation = ""]) => this.#keys.records(incarnation));
     if (records.length === 0) return [];
     const field = `m${place}\n${member}`;
@@ -74,6 +71,20 @@ export class Reads {
       const value = values[index];
       return typeof value === "string" ? [{ instance: instanceOf(owner), value }] : [];
     });
+  }
+
+  /** Those whose leases are not over, each once. */
+  async instances(): Promise<readonly string[]> {
+    const owners = await this.#living();
+    return [...new Set(owners.map(([, owner = ""]) => instanceOf(owner)))];
+  }
+
+  /** Incarnation and owner of each that is alive. */
+  async #living(): Promise<string[][]> {
+    const keys = [this.#keys.instances, this.#keys.cluster, this.#keys.owners];
+    const living = (await this.#scripts.run(LIVING, keys, [this.#leaseMs])) as string[] | null;
+    if (living === null) throw new EmptyRedisError();
+    return [...batches(living, 2)];
   }
 
   /** The instance that holds a connection id its caller chose. */

@@ -203,7 +203,9 @@ function toOutcome(change: Change, line: string): Outcome {
   if (line.startsWith("E")) return { type: "failed", error: new Error(line.slice(1)) };
   const [first = "", ...rest] = line.split("\t");
   const changed = first === "?" ? null : first === "1";
-  if (change.type === "as-user") return { type: "as-user", changed, version: Number(rest[0]) };
+  if (change.type === "as-user") {
+    return { type: "as-user", changed, version: Number(rest[0]), holders: Number(rest[1] ?? 0) };
+  }
   const { subject } = change;
   switch (subject.kind) {
     case "claim":
