@@ -62,6 +62,8 @@ export class Ledger {
   readonly #writer: Writer;
   #stopped = false;
   #toRefresh = 0;
+  /** The highest version that a change of a user's rooms was asked for with. */
+  #lastAsked = 0;
   #asking: NodeJS.Timeout | null = null;
 
   constructor(store: LedgerStore, instance: string, leaseMs: number, observer: LedgerObserver) {
@@ -136,23 +138,27 @@ export class Ledger {
     });
   }
 
-  /** Changes the rooms of a user as a user, after all of their changes up to a version. Resolves as `write` does. */
+  /**
+   * Changes the rooms of a user as a user, after all of their changes up to a version. `outcome` resolves as `write`
+   * does; what cannot be made now is made as of now (`askedAt`): a later change of somebody else's is not undone.
+   */
   changeAsUser(
     user: string,
     room: string,
     joined: boolean,
     after: number,
-  ): Promise<Outcome | null> {
-    // What cannot be made now is made as of now: a later change of somebody else's is not undone.
-    const askedAt = Math.max(this.#clock.version, after + 1);
+  ): { askedAt: number; outcome: Promise<Outcome | null> } {
+    const askedAt = Math.max(this.#clock.version, after + 1, this.#lastAsked + 1);
+    this.#lastAsked = askedAt;
     const { isLive } = this.#writer;
     const change = { user, room, joined, version: isLive ? 0 : askedAt };
     const pending = this.#asUser.add(change, askedAt);
-    if (!isLive) return Promise.resolve(null);
+    if (!isLive) return { askedAt, outcome: Promise.resolve(null) };
     this.#writer.schedule();
-    return this.#waiting.join(joined, (waiter) => {
+    const outcome = this.#waiting.join(joined, (waiter) => {
       pending.waiter = waiter;
     });
+    return { askedAt, outcome };
   }
 
   /** Tells the service again what is known of a user's rooms; what it knows better is not undone. */

@@ -166,10 +166,11 @@ export class Writer {
 
   /** There is no room: what takes none goes first, and the rest waits for the next sign of life. */
   #refused(flight: Flight): void {
-    const { records, waiting, report } = this.#host;
+    const { records, asUserChanges, waiting, report } = this.#host;
     this.#flight = null;
     this.#full = true;
     for (const record of flight.records) records.mark(record);
+    asUserChanges.postpone();
     waiting.giveUp(({ adding }) => adding);
     if (this.#wasFull) return;
     this.#wasFull = true;
@@ -200,7 +201,11 @@ export class Writer {
     asUserChanges.taken(pending, outcome.type === "as-user" ? outcome.version : 0);
     const { change, waiter } = pending;
     if (waiting.has(waiter)) waiter.resolve(outcome);
-    else if (outcome.type === "as-user" && outcome.changed) {
+    else if (
+      outcome.type === "as-user" &&
+      (outcome.changed || outcome.version === change.version)
+    ) {
+      // Others may have been told of what came before it, though the service was not.
       madeAsUser({ ...change, version: outcome.version });
     }
   }

@@ -20,22 +20,37 @@ async function change(
   await broker.publish("user:alice", { type, room, version });
 }
 
-test("a join asked for in the moment Redis goes back to an older state holds, though it was one before", async () => {
+/** Two instances that hold alice. */
+async function simulate(
+  work: (
+    redis: FakeRedis,
+    clock: VirtualClock,
+    a: Attachment,
+    b: Attachment & { readonly recorder: Recorder },
+  ) => Promise<void>,
+): Promise<void> {
   const random = new Seeded(1);
   const clock = new VirtualClock(random);
   const redis = new FakeRedis(clock, random, { delay: [1, 2], late: [0, 0], arrivesLate: 0 });
   await clock.run(async () => {
-    const attachments: Attachment[] = [];
+    const attachments = [];
     for (const id of ["a", "b"]) {
       const backplane = redisBackplane({ client: redis.client(id), leaseMs: LEASE_MS });
-      const attachment = clock.as(id, () => backplane.attach(new Recorder(id)));
-      attachments.push(attachment);
+      const recorder = new Recorder(id);
+      const attachment = clock.as(id, () => backplane.attach(recorder));
+      attachments.push(Object.assign(attachment, { recorder }));
       await attachment.start();
       await attachment.broker.subscribe("user:alice");
       await attachment.presence.online("alice", ENTRY);
     }
     const [a, b] = attachments;
-    if (a === undefined || b === undefined) return;
+    if (a !== undefined && b !== undefined) await work(redis, clock, a, b);
+    for (const attachment of attachments) await attachment.stop();
+  });
+}
+
+test("a join asked for in the moment Redis goes back to an older state holds, though it was one before", async () => {
+  await simulate(async (redis, clock, a, b) => {
     await change(a, "join", "vip");
     const older = redis.keyspace.snapshot();
     await change(a, "leave", "vip");
@@ -48,6 +63,21 @@ test("a join asked for in the moment Redis goes back to an older state holds, th
     redis.heal("b");
     await clock.sleep(LEASE_MS * 4);
     expect(await b.presence.online("alice", ENTRY)).toMatchObject({ rooms: ["vip"] });
-    for (const attachment of attachments) await attachment.stop();
+  });
+});
+
+test("a room that was left while its instance was cut off is left everywhere, though Redis had no room for the join", async () => {
+  await simulate(async (redis, clock, a, b) => {
+    redis.fill(true);
+    await change(a, "join", "vip");
+    await clock.sleep(50);
+    redis.cut("a");
+    await clock.sleep(50);
+    await change(a, "leave", "vip");
+    redis.fill(false);
+    redis.heal("a");
+    await clock.sleep(LEASE_MS * 4);
+    expect(b.recorder.received.map(({ packet }) => packet.type)).toEqual(["join", "leave"]);
+    expect(await b.presence.online("alice", ENTRY)).toMatchObject({ rooms: [] });
   });
 });

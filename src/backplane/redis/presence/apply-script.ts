@@ -101,8 +101,7 @@ local function asuser(present, key, user, room, sign, version)
   if version == 0 then
     local all = redis.call('HGET', key, '')
     local highest = math.max(last, all and tonumber(all) or 0)
-    -- Others may be about to write again what was there before a loss.
-    if was == sign and (before or unsure == 0) then return string.format('0\\t%.0f\\t', highest) .. holders end
+    -- Noted also where it changes nothing: what is of an earlier moment may come later.
     version = math.max(tonumber(time[1]) * 1000000 + tonumber(time[2]), highest + 1)
   end
   local text = string.format('%.0f', version)

@@ -46,23 +46,29 @@ export class RoomsAsUser {
     });
     this.#last.set(key, done);
     if (before === undefined) return done;
-    return inTime(done).catch(() => this.#unanswered(user));
+    // In time also where the service does not answer to any of them.
+    const late = { changed: false, version: 0, holders: null };
+    return inTime(done).catch(() => late);
   }
 
-  #unanswered(user: string): AsUserChange {
-    return { changed: this.#holds(user), version: 0, holders: null };
+  /** Others are told all the same, with the version it has if nobody knows better. */
+  #unanswered(change: AsUserRecord): AsUserChange {
+    this.note(change);
+    return { changed: this.#holds(change.user), version: change.version, holders: null };
   }
 
   async #change(user: string, room: string, joined: boolean): Promise<AsUserChange> {
     const after = this.#known.highest(user);
-    const outcome = await this.#host.ledgerOf(user).changeAsUser(user, room, joined, after);
-    if (outcome?.type !== "as-user") return this.#unanswered(user);
+    const ledger = this.#host.ledgerOf(user);
+    const change = ledger.changeAsUser(user, room, joined, after);
+    const outcome = await change.outcome;
+    if (outcome?.type !== "as-user") {
+      return this.#unanswered({ user, room, joined, version: change.askedAt });
+    }
     const { version, holders } = outcome;
     const changed = outcome.changed === true;
-    if (changed) {
-      this.note({ user, room, joined, version });
-      this.#remember({ user, room, joined, version });
-    }
+    this.note({ user, room, joined, version });
+    if (changed) this.#remember({ user, room, joined, version });
     return { changed, version, holders };
   }
 
