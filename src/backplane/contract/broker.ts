@@ -76,8 +76,9 @@ export interface AnswerPacket {
 }
 
 /**
- * How far a packet got: "cluster", the backplane took it; "instance", only this instance got it;
- * "unknown", the backplane did not answer in time.
+ * How far a packet got: "cluster", the backplane took it, and gave it to every instance that is there, as far as it can
+ * tell, or stored it for them; "instance", only this instance got it; "unknown", the backplane did not answer in time,
+ * or some instance that is there may not have got it: one that is cut off, or about to hear of its channels again.
  */
 export type Scope = "cluster" | "instance" | "unknown";
 

@@ -128,7 +128,7 @@ export interface PresenceStore {
   /** The instance that holds such an id. */
   locate(connection: string): Promise<string | null>;
 
-  /** The instances of the cluster whose time is not over; one that has left users in grace is there until that ends. */
+  /** The instances of the cluster: those that have not left, and whose time is not over. */
   instances(): Promise<readonly string[]>;
 }
 

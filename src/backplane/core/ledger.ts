@@ -155,8 +155,12 @@ export class Ledger {
     const pending = this.#asUser.add(change, askedAt);
     if (!isLive) return { askedAt, outcome: Promise.resolve(null) };
     this.#writer.schedule();
-    const outcome = this.#waiting.join(joined, (waiter) => {
+    const waiting = this.#waiting.join(joined, (waiter) => {
       pending.waiter = waiter;
+    });
+    const outcome = waiting.then((found) => {
+      if (found === null) this.#asUser.postpone();
+      return found;
     });
     return { askedAt, outcome };
   }

@@ -188,11 +188,14 @@ export class Writer {
       const pending = flight.pending[index - flight.records.length];
       if (record !== undefined) {
         settleRecord(record, change, outcome, records, waiting, this.#host);
-      } else if (pending !== undefined) this.#settleAsUser(pending, outcome);
+      } else if (pending !== undefined && change.type === "as-user") {
+        this.#settleAsUser(pending, change.change.version, outcome);
+      }
     }
   }
 
-  #settleAsUser(pending: Pending, outcome: Outcome): void {
+  /** `sent`: its version, as it was sent. */
+  #settleAsUser(pending: Pending, sent: number, outcome: Outcome): void {
     const { asUserChanges, waiting, madeAsUser } = this.#host;
     if (outcome.type === "as-user" && outcome.changed === null) {
       pending.held = true;
@@ -201,12 +204,14 @@ export class Writer {
     asUserChanges.taken(pending, outcome.type === "as-user" ? outcome.version : 0);
     const { change, waiter } = pending;
     if (waiting.has(waiter)) waiter.resolve(outcome);
-    else if (
-      outcome.type === "as-user" &&
-      (outcome.changed || outcome.version === change.version)
-    ) {
-      // Others may have been told of what came before it, though the service was not.
+    // Others may have been told of what came before it, though the service was not.
+    else if (outcome.type === "as-user" && outcome.version > 0 && isTaken(sent, outcome.version)) {
       madeAsUser({ ...change, version: outcome.version });
     }
   }
+}
+
+/** Whether a change of a user's rooms holds: there was no later one. */
+function isTaken(sent: number, version: number): boolean {
+  return sent === 0 || sent === version;
 }

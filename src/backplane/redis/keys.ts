@@ -117,6 +117,11 @@ export class Keys {
     return `${this.#prefixes[bucket]}replicated`;
   }
 
+  /** A channel that every instance is subscribed to while it hears everything of a server. */
+  rollCallIn(bucket: number): string {
+    return `${this.#prefixes[bucket]}everybody`;
+  }
+
   /** How many buckets there are, as whoever came first has stored it. */
   get bucketCount(): string {
     return `${this.#prefixes[0]}buckets`;

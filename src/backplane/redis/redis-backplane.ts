@@ -81,6 +81,7 @@ class RedisAttachment implements Attachment {
     const clients = clientFactory(location, instance.id);
     this.#link = new RedisLink(clients, keys, this.#attentive(instance), sender, {
       joining: (client, buckets) => this.#join(client, buckets),
+      living: (bucket) => this.presence.living(bucket),
       trouble: (error) => this.#report(error),
     });
     const { broker, scripts } = this.#link;

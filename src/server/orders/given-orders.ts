@@ -81,7 +81,7 @@ export class GivenOrders {
       case "instance":
         return 1;
       default:
-        return 0;
+        return (await counting) ?? 0;
     }
   }
 }

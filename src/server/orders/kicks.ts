@@ -115,10 +115,12 @@ export class Kicks {
     missing: readonly string[],
     connections: number,
   ): Promise<Disconnected> {
-    if (missing.length === 0) return { scope, connections };
+    // All who hold somebody have answered, whoever else may be missing.
+    const done = { scope: scope === "instance" ? scope : "cluster", connections } as const;
+    if (missing.length === 0) return done;
     const there = await this.#instances();
     const left = missing.filter((instance) => there?.includes(instance) ?? true);
-    if (left.length === 0) return { scope, connections };
+    if (left.length === 0) return done;
     this.#owe({ kick, since, missing: new Set(left) });
     return { scope: scope === "cluster" ? "unknown" : scope, connections };
   }

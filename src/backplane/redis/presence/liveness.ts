@@ -6,7 +6,8 @@
 //                             back (it went back to an older state, and holds what was taken away since)
 //   doubts             hash   after a loss: c<inc> → 1 once it is complete; m<place>\n<member> → the incarnation that
 //                             was the first to add it since, or * if somebody held it before
-//   owners             hash   incarnation → "<session> <instance>"; <inc>:number, <inc>:answer: its last batch
+//   owners             hash   incarnation → "<session> <instance>"; <inc>:number, <inc>:answer: its last batch;
+//                             <inc>:left → 1 if it has left users in grace
 //   buried             hash   incarnation that was cleared away → "<number>\n<answer>" of its last batch
 //   records:<inc>      hash   record → value: everything that incarnation states; what `recordId` makes
 //     m<place>\n<member>        it holds a member          counted in  present:<place>

@@ -220,6 +220,11 @@ export class RedisPresence implements PresenceStore {
     return readFrom(this.#buckets.at(0), ({ reads }) => reads.instances());
   }
 
+  /** How many incarnations there are, as a bucket knows. */
+  living(bucket: number): Promise<number> {
+    return this.#buckets.at(bucket).reads.living();
+  }
+
   watch(room: string | undefined, watcher: PresenceWatcher): Promise<() => void> {
     const buckets = room === undefined ? this.#buckets.all : [this.#buckets.ofRoom(room)];
     const place = room === undefined ? ONLINE : roomPlace(room);

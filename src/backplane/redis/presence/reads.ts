@@ -62,7 +62,7 @@ export class Reads {
   /** The living instances that hold the member, and what each says of it. */
   async find(place: string, member: string): Promise<{ instance: string; value: string }[]> {
     if (!(await this.has(place, member))) return [];
-    const owners = await this.#living();
+    const owners = await this.#living("all");
     const records = owners.map(([incarnation = ""]) => this.#keys.records(incarnation));
     if (records.length === 0) return [];
     const field = `m${place}\n${member}`;
@@ -73,16 +73,22 @@ export class Reads {
     });
   }
 
-  /** Those whose leases are not over, each once. */
+  /** Those whose leases are not over, and which have not left, each once. */
   async instances(): Promise<readonly string[]> {
-    const owners = await this.#living();
-    return [...new Set(owners.map(([, owner = ""]) => instanceOf(owner)))];
+    const there = await this.#living("there");
+    return [...new Set(there.map(([, owner = ""]) => instanceOf(owner)))];
   }
 
-  /** Incarnation and owner of each that is alive. */
-  async #living(): Promise<string[][]> {
+  /** How many incarnations there are, those left out that have left. */
+  async living(): Promise<number> {
+    return (await this.#living("there")).length;
+  }
+
+  /** Incarnation and owner of each whose lease is not over; "there": which has not left users in grace. */
+  async #living(which: "all" | "there"): Promise<string[][]> {
     const keys = [this.#keys.instances, this.#keys.cluster, this.#keys.owners];
-    const living = (await this.#scripts.run(LIVING, keys, [this.#leaseMs])) as string[] | null;
+    const args = [this.#leaseMs, which];
+    const living = (await this.#scripts.run(LIVING, keys, args)) as string[] | null;
     if (living === null) throw new EmptyRedisError();
     return [...batches(living, 2)];
   }

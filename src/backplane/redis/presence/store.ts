@@ -107,7 +107,8 @@ export class RedisLedgerStore implements LedgerStore {
   }
 
   async lapse(incarnation: string, inMs: number): Promise<void> {
-    await this.#scripts.run(LAPSE, [this.#keys.instances], [incarnation, inMs.toFixed()]);
+    const { instances, owners } = this.#keys;
+    await this.#scripts.run(LAPSE, [instances, owners], [incarnation, inMs.toFixed()]);
   }
 
   async bury(incarnations: readonly string[]): Promise<void> {
