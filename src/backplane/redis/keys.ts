@@ -15,7 +15,16 @@ export const CLUSTER_BUCKETS = 256;
 const KINDS: ReadonlySet<string> = new Set([
   ...["broadcast", "room", "user", "instance", "connection", "receipt", "changes"],
   ...["log", "log-end", "log-bytes", "idempotency", "tasks", "tasks-once", "tasks-errors"],
-  ...["tasks-dead", "tasks-dead-index", "workers", "instances", "cluster", "owners", "buckets"],
+  ...[
+    "tasks-dead",
+    "tasks-dead-index",
+    "tasks-sweeper",
+    "workers",
+    "instances",
+    "cluster",
+    "owners",
+    "buckets",
+  ],
   ...["rooms", "holders", "present", "places", "claims", "reservations", "reserving"],
   ...["members", "as-user"],
 ]);
