@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import type { Attachment } from "../../../src/backplane/contract/backplane.ts";
 import { Changes } from "../../../src/backplane/redis/presence/changes.ts";
 import { redisBackplane } from "../../../src/backplane/redis/redis-backplane.ts";
+import { Roster } from "../../../src/presence/roster.ts";
 import { type PresenceChange, PresenceWatch } from "../../../src/presence/watch.ts";
 import { useDisposals } from "../../support/disposals.ts";
 import { Recorder } from "../../support/recorder.ts";
@@ -37,10 +38,11 @@ async function join(port: number, id: string): Promise<Joined> {
 
 /** Reads who is in the room on this instance. */
 async function watch({ presence }: Joined): Promise<() => Promise<PresenceChange | null>> {
-  const watching = new PresenceWatch("room", () => presence.roomUsers("room"));
-  onDispose(await presence.watch("room", watching));
+  const roster = new Roster(() => presence.roomUsers("room"));
+  const watching = new PresenceWatch("room", roster);
+  onDispose(await presence.watch("room", roster));
   onDispose(() => watching.end());
-  watching.missed();
+  roster.missed();
   return () => watching.next();
 }
 
