@@ -26,7 +26,7 @@ const KINDS: ReadonlySet<string> = new Set([
     "buckets",
   ],
   ...["rooms", "holders", "present", "places", "claims", "reservations", "reserving"],
-  ...["members", "as-user"],
+  ...["members", "as-user", "told", "everybody"],
 ]);
 
 /** @throws ConfigurationError for a prefix that lies within the names of another. */

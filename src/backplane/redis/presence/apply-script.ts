@@ -3,7 +3,7 @@ import { LIVENESS } from "./liveness.ts";
 
 /** Records, one after another; each says what it has come to, and one that fails harms no other. */
 const APPLY_BODY = `
--- KEYS: 1 instances, 2 cluster, 3 owners, 4 records (of 6), 5 as-user changes, 6 doubts; then those of each change
+-- KEYS: 1 instances, 2 cluster, 3 owners, 4 records (of 6), 5 as-user changes, 6 doubts, 7 told; then those of each change
 -- ARGV: 1 lease (ms), 2 incarnation, 3 owner, 4 generation, 5 number of the batch, 6 whose records, 7 command that
 --   publishes, 8 base of channels of changes, 9 for how long keys are kept (ms); then of each change: what, and
 --   + place member value lost  KEYS present              - place member           KEYS present
@@ -28,8 +28,19 @@ if whose ~= own then
   redis.call('HSET', KEYS[2], 'sweeper:' .. whose, string.format('%.0f', now + 5000))
 end
 local records, publish, channels, keep = KEYS[4], ARGV[7], ARGV[8], ARGV[9]
-local function tell(place, text)
-  if string.sub(place, 1, 6) ~= 'rooms:' then redis.pcall(publish, channels .. place, text) end
+local function tell(place, text, empty)
+  if string.sub(place, 1, 6) == 'rooms:' then return end
+  -- Each names the one before it: who compares these knows whether all have come.
+  local before = redis.call('HGET', KEYS[7], place) or '0'
+  local this = '0'
+  if empty then redis.call('HDEL', KEYS[7], place)
+  else
+    this = math.max(tonumber(time[1]) * 1000000 + tonumber(time[2]), tonumber(before) + 1)
+    this = string.format('%.0f', this)
+    redis.call('HSET', KEYS[7], place, this)
+    redis.call('PEXPIRE', KEYS[7], keep)
+  end
+  redis.pcall(publish, channels .. place, text .. '\\n' .. before .. '\\n' .. this)
 end
 local function add(present, place, member, value, lost)
   local field = 'm' .. place .. '\\n' .. member
@@ -58,7 +69,7 @@ local function remove(present, place, member)
   if redis.call('HDEL', records, 'm' .. place .. '\\n' .. member) == 0 then return '0' end
   if redis.call('HINCRBY', present, member, -1) > 0 then return '0' end
   redis.call('HDEL', present, member)
-  tell(place, '-' .. member)
+  tell(place, '-' .. member, redis.call('EXISTS', present) == 0)
   return '1'
 end
 local function claim(key, id, restored)
@@ -148,7 +159,7 @@ local function make(what, k, l, a, b, c, d)
   redis.call('ZREM', k, whose .. ':' .. b)
   return '0'
 end
-local outcomes, key, arg = {}, 7, 10
+local outcomes, key, arg = {}, 8, 10
 while ARGV[arg] do
   local what, keys, args = ARGV[arg], 1, 2
   if what == '+' then args = 4

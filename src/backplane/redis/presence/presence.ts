@@ -228,10 +228,11 @@ export class RedisPresence implements PresenceStore {
   watch(room: string | undefined, watcher: PresenceWatcher): Promise<() => void> {
     const buckets = room === undefined ? this.#buckets.all : [this.#buckets.ofRoom(room)];
     const place = room === undefined ? ONLINE : roomPlace(room);
-    return this.#changes.watch(
-      buckets.map(({ keys }) => keys.changes(place)),
-      watcher,
-    );
+    const sources = buckets.map(({ keys, reads }) => ({
+      channel: keys.changes(place),
+      lastTold: () => reads.lastTold(place),
+    }));
+    return this.#changes.watch(sources, watcher);
   }
 
   // What is written

@@ -79,6 +79,12 @@ export class Reads {
     return [...new Set(there.map(([, owner = ""]) => instanceOf(owner)))];
   }
 
+  /** When the last change of a place was told, in microseconds; 0 for an empty one. */
+  async lastTold(place: string): Promise<number> {
+    const told = await this.#scripts.command(["HGET", this.#keys.told, place]);
+    return Number(told ?? 0);
+  }
+
   /** How many incarnations there are, those left out that have left. */
   async living(): Promise<number> {
     return (await this.#living("there")).length;

@@ -73,10 +73,11 @@ export class RedisLedgerStore implements LedgerStore {
   }
 
   async apply(writer: Identity, { number, of, changes }: Batch): Promise<Applied> {
-    const { instances, cluster, owners, asUserChanges, doubts } = this.#keys;
+    const { instances, cluster, owners, asUserChanges, doubts, told } = this.#keys;
     const { publishCommand, changesBase } = this.#keys;
     const whose = of ?? writer.incarnation;
-    const keys = [instances, cluster, owners, this.#keys.records(whose), asUserChanges, doubts];
+    const records = this.#keys.records(whose);
+    const keys = [instances, cluster, owners, records, asUserChanges, doubts, told];
     const who = [writer.incarnation, ownerOf(writer), writer.generation, String(number), whose];
     const args = [this.#leaseMs, ...who, publishCommand, changesBase, String(KEEP_MS)];
     for (const change of changes) this.#encode(change, keys, args);
