@@ -28,19 +28,24 @@ if whose ~= own then
   redis.call('HSET', KEYS[2], 'sweeper:' .. whose, string.format('%.0f', now + 5000))
 end
 local records, publish, channels, keep = KEYS[4], ARGV[7], ARGV[8], ARGV[9]
-local function tell(place, text, empty)
+-- Of a room or those online; nobody watches the rooms of a user. 'present': of the place somebody left.
+local function tell(place, text, present)
   if string.sub(place, 1, 6) == 'rooms:' then return end
   -- Each names the one before it: who compares these knows whether all have come.
-  local before = redis.call('HGET', KEYS[7], place) or '0'
-  local this = '0'
-  if empty then redis.call('HDEL', KEYS[7], place)
+  local before, this = 0, 0
+  if present and redis.call('EXISTS', present) == 0 then
+    before = tonumber(redis.call('HGET', KEYS[7], place) or 0)
+    redis.call('HDEL', KEYS[7], place)
   else
-    this = math.max(tonumber(time[1]) * 1000000 + tonumber(time[2]), tonumber(before) + 1)
-    this = string.format('%.0f', this)
-    redis.call('HSET', KEYS[7], place, this)
-    redis.call('PEXPIRE', KEYS[7], keep)
+    this = redis.call('HINCRBY', KEYS[7], place, 1)
+    if this > 1 then before = this - 1
+    else
+      -- Another number than the place ever had.
+      this = tonumber(time[1]) * 1000000 + tonumber(time[2])
+      redis.call('HSET', KEYS[7], place, string.format('%.0f', this))
+    end
   end
-  redis.pcall(publish, channels .. place, text .. '\\n' .. before .. '\\n' .. this)
+  redis.pcall(publish, channels .. place, string.format('%s\\n%.0f\\n%.0f', text, before, this))
 end
 local function add(present, place, member, value, lost)
   local field = 'm' .. place .. '\\n' .. member
@@ -69,7 +74,7 @@ local function remove(present, place, member)
   if redis.call('HDEL', records, 'm' .. place .. '\\n' .. member) == 0 then return '0' end
   if redis.call('HINCRBY', present, member, -1) > 0 then return '0' end
   redis.call('HDEL', present, member)
-  tell(place, '-' .. member, redis.call('EXISTS', present) == 0)
+  tell(place, '-' .. member, present)
   return '1'
 end
 local function claim(key, id, restored)
@@ -180,6 +185,7 @@ end
 if number == 0 or unsure > 0 then
   redis.call('PEXPIRE', KEYS[4], keep)
   redis.call('PEXPIRE', KEYS[6], keep)
+  redis.call('PEXPIRE', KEYS[7], keep)
 end
 local answer = table.concat(outcomes, '\\n')
 redis.call('HSET', KEYS[3], own .. ':answer', answer)

@@ -13,7 +13,7 @@ export type Listen = (
 /** What is told of one place in one bucket. */
 export interface Source {
   readonly channel: string;
-  /** When the last change was told, in microseconds; 0: none was, of those who are there. Rejects if nobody can tell. */
+  /** The number of the last change that was told; 0: the place is empty. Rejects if nobody can tell. */
   lastTold(): Promise<number>;
 }
 
@@ -112,7 +112,7 @@ async function look(heard: Heard): Promise<boolean> {
   return false;
 }
 
-/** Who it is about, and when the change before it was told and this one, in microseconds; 0: the place is empty. */
+/** Who it is about, the number of the change before it, and its own; 0: the place is empty. */
 const CHANGE = /^([+-])(.*)\n(\d{1,16})\n(\d{1,16})$/;
 
 /** Whether it was understood. */

@@ -3,7 +3,7 @@ import { LIVENESS } from "./liveness.ts";
 
 /** O(1) in what is stored; O(instances) only after a silence or a loss. */
 export const BEAT: Script = defineScript(`#!lua flags=allow-oom
--- KEYS: 1 instances, 2 cluster, 3 owners, 4 buried, 5 records, 6 doubts
+-- KEYS: 1 instances, 2 cluster, 3 owners, 4 buried, 5 records, 6 doubts, 7 told
 -- ARGV: 1 lease (ms), 2 incarnation, 3 owner, 4 generation it knows, 5 random, 6 number of the last batch it
 --   knows to be taken, 7 for how long keys are kept (ms), 8 how many incarnations it knew, 9 which run of Redis this
 --   is (or nothing)
@@ -75,7 +75,7 @@ redis.call('HSET', KEYS[2], 'lastbeat', string.format('%.0f', now))
 redis.call('ZADD', KEYS[1], now + ARGV[1], own)
 redis.call('HSET', KEYS[3], own, ARGV[3])
 if status == 'emptied' then redis.call('HSET', KEYS[3], own .. ':number', ARGV[6], own .. ':answer', '') end
-for i = 1, 6 do redis.call('PEXPIRE', KEYS[i], ARGV[7]) end
+for i = 1, 7 do redis.call('PEXPIRE', KEYS[i], ARGV[7]) end
 local upcoming = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. string.format('%.0f', now), '+inf', 'WITHSCORES', 'LIMIT', 0, 2)
 local nextend = -1
 for i = 1, #upcoming, 2 do

@@ -14,7 +14,8 @@
 //     c<id>                     it holds a connection id    named in    connection:<id>
 //     s<user>\n<connection>     it holds a user's place     listed in   seats:<user>
 //   present:<place>    hash   member → how many incarnations hold it (never 0)
-//   told               hash   place → when the last change of it was published (µs); absent while it is empty
+//   told               hash   place → number of the last change of it that was published; the first one's is the
+//                             time (µs). Absent while it is empty
 //   connection:<id>    string incarnation
 //   seats:<user>       zset   <inc>:<connection>, in the order of asking
 //   as-user:<user>     hash   room → +<version> or -<version> (joined, left)

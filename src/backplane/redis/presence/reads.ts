@@ -79,7 +79,7 @@ export class Reads {
     return [...new Set(there.map(([, owner = ""]) => instanceOf(owner)))];
   }
 
-  /** When the last change of a place was told, in microseconds; 0 for an empty one. */
+  /** The number of the last change of a place that was told; 0 for an empty one. */
   async lastTold(place: string): Promise<number> {
     const told = await this.#scripts.command(["HGET", this.#keys.told, place]);
     return Number(told ?? 0);

@@ -43,9 +43,9 @@ export class RedisLedgerStore implements LedgerStore {
   }
 
   async beat(writer: Identity, confirmed: number, peers: number): Promise<Beat> {
-    const { instances, cluster, owners, buried, doubts } = this.#keys;
+    const { instances, cluster, owners, buried, doubts, told } = this.#keys;
     const own = this.#keys.records(writer.incarnation);
-    const keys = [instances, cluster, owners, buried, own, doubts];
+    const keys = [instances, cluster, owners, buried, own, doubts, told];
     const random = randomBytes(6).toString("base64url");
     const who = [writer.incarnation, ownerOf(writer), writer.generation];
     const numbers = [String(confirmed), String(KEEP_MS), String(peers), writer.run];
