@@ -126,6 +126,22 @@ describe.each(Object.entries(BACKPLANES))("orders on %s", (_name, make) => {
     expect(one.manager.count({ room: "lobby" })).toBe(10);
   });
 
+  test("many orders for one user and room at the same time are all answered at once, whatever their order", async () => {
+    const [one, two] = await startThree();
+    await two.connect("alice");
+    await until(() => one.manager.presence.isOnline("alice"));
+    const began = performance.now();
+    for (let round = 0; round < 20; round++) {
+      await Promise.all(
+        [one, two, one, two].flatMap(({ manager }) => [
+          manager.joinRoom({ userId: "alice" }, "game"),
+          manager.leaveRoom({ userId: "alice" }, "game"),
+        ]),
+      );
+    }
+    expect(performance.now() - began).toBeLessThan(2000);
+  });
+
   test("disconnecting says how many connections were closed, on whatever instances", async () => {
     const [one, two, three] = await startThree();
     const here = await one.connect("alice");

@@ -53,6 +53,8 @@ export interface MembershipPacket extends OrderPacket {
   readonly room: string;
   /** On a user's channel: see `AsUserChange`; an older change than what is known changes nothing. */
   readonly version?: number;
+  /** Set by a backplane that knows of a later change: this one changes nothing, and is answered all the same. */
+  readonly outdated?: true;
 }
 
 /** Closes connections. */

@@ -152,7 +152,8 @@ class RedisAttachment implements Attachment {
         const { type, room } = packet;
         const change = { user, room, joined: type === "join", version: packet.version };
         const version = this.presence.roomsAsUser.note(change);
-        return version === null ? 0 : instance.receive(channel, { ...packet, version });
+        const known = version === null ? ({ outdated: true } as const) : { version };
+        return instance.receive(channel, { ...packet, ...known });
       },
     };
   }

@@ -16,6 +16,8 @@ export class Orders {
   /** What others, and this instance, tell its own connections to do. */
   readonly received: ReceivedOrders;
   readonly #given: GivenOrders;
+  /** `<user>\n<room>` → the last change of the user's rooms as a user that is under way. */
+  readonly #last: Map<string, Promise<boolean>> = new Map();
 
   constructor(instance: LocalInstance, addresses: Addresses) {
     this.#instance = instance;
@@ -24,7 +26,8 @@ export class Orders {
     this.#given = given;
     this.kicks = new Kicks(instance, addresses, given);
     this.received = new ReceivedOrders(instance, {
-      changeAsUser: (type, user, room) => this.changeAsUser(type, user, room),
+      // Not after those of this instance: one of them may wait for this.
+      changeAsUser: (type, user, room) => this.#changeAsUser(type, user, room, performance.now()),
       given,
     });
   }
@@ -55,10 +58,26 @@ export class Orders {
     return affected > 0;
   }
 
-  /** The same for a user as a user. */
-  async changeAsUser(type: "join" | "leave", user: string, room: string): Promise<boolean> {
-    const { isStarted, registry, presence } = this.#instance;
+  /** The same for a user as a user. Those of one user and room follow each other: each tells what it changed itself. */
+  changeAsUser(type: "join" | "leave", user: string, room: string): Promise<boolean> {
+    const key = `${user}\n${room}`;
     const since = performance.now();
+    const change = (): Promise<boolean> => this.#changeAsUser(type, user, room, since);
+    const before = this.#last.get(key);
+    const done = (before === undefined ? change() : before.then(change, change)).finally(() => {
+      if (this.#last.get(key) === done) this.#last.delete(key);
+    });
+    this.#last.set(key, done);
+    return done;
+  }
+
+  async #changeAsUser(
+    type: "join" | "leave",
+    user: string,
+    room: string,
+    since: number,
+  ): Promise<boolean> {
+    const { isStarted, registry, presence } = this.#instance;
     const isHere = registry.users.has(user);
     if (!isStarted) {
       const { affected } = await this.#given.give(`user:${user}`, { type, room }, since);

@@ -88,10 +88,11 @@ export class ReceivedOrders {
 
   #change(
     channel: Channel,
-    { type, room, version = 0 }: MembershipPacket,
+    { type, room, version = 0, outdated }: MembershipPacket,
     members: readonly ServerConnection[],
     user: string | undefined,
   ): { count: number; done: Promise<number> } {
+    if (outdated === true) return NOTHING;
     const { presence } = this.#instance;
     if (user !== undefined && !channel.startsWith("user:")) {
       // Nobody had heard of the user yet; whoever holds them sees to it.
