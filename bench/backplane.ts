@@ -7,6 +7,7 @@ import { createClient } from "@redis/client";
 import type { Attachment, Instance } from "../src/backplane/contract/backplane.ts";
 import type { Transition } from "../src/backplane/contract/presence-store.ts";
 import { redisBackplane } from "../src/backplane/redis/redis-backplane.ts";
+import { EncodedMessage } from "../src/protocol/encoded-message.ts";
 import { startRedisServer } from "../test/support/redis-server.ts";
 
 const INSTANCES = Number(process.argv[2] ?? 100);
@@ -142,12 +143,40 @@ const exits = await measure(async () => {
 const wrong = told + raised.filter(({ type }) => type === "leave").length;
 report(`20,000 leave in one turn, all held elsewhere: ${wrong} told gone`, many.length, exits);
 
+const message = {
+  type: "message",
+  message: EncodedMessage.from("x".repeat(100)),
+  except: null,
+} as const;
+for (const { broker } of [first, second]) await broker.subscribe("room:talk");
+const MESSAGES = 20_000;
+for (const together of [1, 100]) {
+  const cost = await measure(async () => {
+    for (let i = 0; i < MESSAGES; i += together) {
+      const turn = Array.from({ length: together }, () =>
+        first.broker.publish("room:talk", message),
+      );
+      await Promise.all(turn);
+    }
+  });
+  report(`messages to a room on two instances, ${together} in a turn`, MESSAGES, cost);
+}
+
+async function memory(): Promise<number> {
+  return Number(/used_memory:(\d+)/.exec(await redis.info("memory"))?.[1]);
+}
+
 const crowd = names(10_000, "crowd");
+const empty = await memory();
 for (let i = 0; i < crowd.length; i += 1000) {
   const some = crowd.slice(i, i + 1000);
   await Promise.all(some.map((user) => second.presence.online(user, ENTRY)));
   await Promise.all(some.map((user) => second.presence.enter("stadium", user)));
 }
+const perUser = ((await memory()) - empty) / crowd.length;
+console.log(
+  `memory of Redis for each user who is online and in a room: ${perUser.toFixed(0)} bytes`,
+);
 for (const { presence } of [first, second]) {
   await Promise.all(many.map((user) => presence.exit("crowd", user)));
 }
@@ -167,8 +196,6 @@ console.log(
   `one of them dies, 10,000 users in one room: ${seconds.toFixed(2)} s of Redis, ${gone} told gone, all cleared ` +
     `${(clearedAfter / 1000).toFixed(1)} s after it died (its lease is ${LEASE_MS / 1000} s)`,
 );
-const memory = /used_memory_human:(\S+)/.exec(await redis.info("memory"))?.[1];
-console.log(`memory of Redis: ${memory}`);
 
 for (const { stop } of instances.filter((each) => each !== second).map(stopping)) await stop();
 redis.destroy();

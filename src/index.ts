@@ -1,6 +1,7 @@
 export type { AuthenticationContext, Authenticator, Principal } from "./auth/authenticator.ts";
 export type { Attachment, Backplane, Instance } from "./backplane/contract/backplane.ts";
 export type {
+  AnswerPacket,
   Broker,
   BrokerStatus,
   Channel,
@@ -8,6 +9,7 @@ export type {
   Exclusion,
   MembershipPacket,
   MessagePacket,
+  Order,
   Packet,
   Publication,
   Scope,
@@ -103,6 +105,7 @@ export type {
   Target,
   Topic,
 } from "./server/options.ts";
+export type { Disconnected } from "./server/orders/kicks.ts";
 export type { StopOptions } from "./server/shutdown.ts";
 export type { ProcessOptions, TaskQueueOptions } from "./tasks/queue-options.ts";
 export type { TaskCounters, TaskEvent, TaskQueueEvents } from "./tasks/task-events.ts";

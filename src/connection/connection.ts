@@ -17,8 +17,9 @@ export interface CloseInfo {
 /** How far a send got; see `ConnectionManager`. */
 export interface Delivery {
   /**
-   * "cluster": the backplane accepted it. "instance": only this instance's connections got it.
-   * "unknown": the backplane did not answer in time; they got it here, elsewhere perhaps.
+   * "cluster": the backplane gave it to every instance that is there, or stored it for them. "instance": only this
+   * instance's connections got it. "unknown": it did not answer in time, or an instance may be missing that is there;
+   * they got it here, elsewhere perhaps.
    */
   readonly scope: "cluster" | "instance" | "unknown";
   /** How many connections of this instance it was queued to. */

@@ -99,6 +99,16 @@ export class Feed {
     return this.#begunAt;
   }
 
+  /** Whether it is being read what may have been missed. */
+  get isReading(): boolean {
+    return this.#state.name === "reading";
+  }
+
+  /** Resolves when that is over; never rejects. */
+  async caughtUp(): Promise<void> {
+    if (this.isReading) await this.#reading;
+  }
+
   /** Begins at a position: everything after it will come or can be read. null: nobody can tell yet. */
   begin(position: string | null): void {
     if (this.#state.name !== "beginning") return;

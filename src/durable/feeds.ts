@@ -1,6 +1,7 @@
 import type { MessagePacket } from "../backplane/contract/broker.ts";
 import type { HistoryPolicy, HistoryStore, LogName } from "../backplane/contract/history-store.ts";
 import { guarded } from "../protocol/guarded.ts";
+import { type Compared, Comparison } from "./comparison.ts";
 import { Feed } from "./feed.ts";
 
 /** A log nobody wrote to for so long is compared with what we have, in milliseconds. */
@@ -27,16 +28,14 @@ export interface Followers {
   gap(): void;
 }
 
-interface Followed {
-  readonly log: LogName;
-  readonly feed: Feed;
-  readonly rules: LogRules;
+interface Followed extends Compared {
   ringBytes: number;
 }
 
 /** What the feeds of an instance share: the memory of their rings, and who looks at logs that fell quiet. */
 export class Feeds {
   readonly #history: HistoryStore;
+  readonly #comparison: Comparison;
   readonly #failed: (error: unknown) => void;
   readonly #followed: Map<Feed, Followed> = new Map();
   /** Whom the look goes on with; a new round begins when it is through. */
@@ -48,6 +47,7 @@ export class Feeds {
 
   constructor(history: HistoryStore, failed: (error: unknown) => void) {
     this.#history = history;
+    this.#comparison = new Comparison(history, failed);
     this.#failed = failed;
   }
 
@@ -78,7 +78,7 @@ export class Feeds {
       },
       Math.min(rules.resumeLimit, rules.maxLength),
     );
-    const followed: Followed = { log, feed, rules, ringBytes: 0 };
+    const followed: Followed = { log, feed, policy: rules, ringBytes: 0 };
     this.#followed.set(feed, followed);
     this.#timer ??= setInterval(
       guarded(() => this.#look(), this.#failed),
@@ -93,12 +93,18 @@ export class Feeds {
     if (followed === undefined) return;
     feed.close();
     this.#followed.delete(feed);
+    this.#comparison.delete(followed);
     this.#ringsBytes -= followed.ringBytes;
   }
 
   /** The backplane is there again: whatever was missed is read. */
   recovered(): void {
-    for (const feed of this.#followed.keys()) feed.check();
+    this.#comparison.begin(this.#followed.values());
+  }
+
+  /** How many logs are still to be compared with what was heard of them. */
+  get toCompare(): number {
+    return this.#comparison.size;
   }
 
   stop(): void {
@@ -107,10 +113,10 @@ export class Feeds {
     for (const feed of [...this.#followed.keys()]) this.close(feed);
   }
 
-  async #begin({ log, rules, feed }: Followed): Promise<void> {
+  async #begin({ log, policy, feed }: Followed): Promise<void> {
     let position: string | null = null;
     try {
-      position = await this.#history.follow(log, rules);
+      position = await this.#history.follow(log, policy);
     } catch (error) {
       this.#failed(error);
     }
@@ -137,24 +143,18 @@ export class Feeds {
   /** A message that was lost at the very end of a log shows only if somebody looks. */
   #look(): void {
     const quietSince = performance.now() - QUIET_MS;
-    let looked = 0;
-    for (let passed = 0; passed < this.#followed.size && looked < LOOK_AT_MOST; passed++) {
+    const quiet: Followed[] = [];
+    for (let passed = 0; passed < this.#followed.size && quiet.length < LOOK_AT_MOST; passed++) {
       const next = this.#round.next();
       if (next.done === true) {
         this.#round = this.#followed.values();
         continue;
       }
-      const { log, feed, rules } = next.value;
+      const { feed } = next.value;
       if (feed.heardAt > quietSince) continue;
-      looked++;
       feed.heardAt = performance.now();
-      this.#history.end(log, rules).then(
-        (end) => {
-          if (end !== feed.position) feed.check();
-        },
-        // Not there: then all are checked once it is back.
-        () => {},
-      );
+      quiet.push(next.value);
     }
+    this.#comparison.add(quiet);
   }
 }

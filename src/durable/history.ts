@@ -2,7 +2,9 @@ import type { HistoryEntry, HistoryStore, LogName } from "../backplane/contract/
 import type { AnyConnection } from "../connection/connection.ts";
 import type { ServerConnection } from "../connection/server-connection.ts";
 import { checkOptions } from "../protocol/check-options.ts";
+import { CloseCode } from "../protocol/close-codes.ts";
 import { replayed } from "../protocol/envelope.ts";
+import { ConnectionClosedError } from "../protocol/errors.ts";
 import { Frame } from "../protocol/frame.ts";
 import { checkName } from "../protocol/names.ts";
 import { BEGINNING, EVERYONE } from "../protocol/roomcast-v1.ts";
@@ -27,6 +29,8 @@ export interface History {
    * most `limit` (default: all), at the pace its reader takes them: each as
    * `{"type":"replay","message_id":…,"data":…}`, a binary one as a binary frame with that as its header.
    * Resolves to how many were sent.
+   *
+   * @throws ConnectionClosedError (as a rejection) if the connection ends before it has everything.
    */
   replay(connection: AnyConnection, room: string, options?: ReadOptions): Promise<number>;
 
@@ -114,7 +118,7 @@ export class HistoryReader implements History {
       const page = await this.#parts.store.read(log, from, atMost);
       sent += this.#send(to, page.entries);
       await to.drained();
-      if (to.state !== "open") break;
+      if (to.state !== "open") throw new ConnectionClosedError(...whyClosed(to));
       from = page.next;
     }
     return sent;
@@ -152,6 +156,10 @@ export class HistoryReader implements History {
       page = await this.#page(room, { ...options, since: page.next });
     }
   }
+}
+
+function whyClosed({ closeInfo }: ServerConnection): [code: number, reason: string] {
+  return [closeInfo?.code ?? CloseCode.abnormal, closeInfo?.reason ?? ""];
 }
 
 function checkLog(room: string): LogName {

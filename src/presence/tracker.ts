@@ -1,4 +1,5 @@
 import type {
+  AsUserChange,
   Grace,
   PresenceEntry,
   PresenceStore,
@@ -10,8 +11,9 @@ import { guarded } from "../protocol/guarded.ts";
 import { checkName } from "../protocol/names.ts";
 import { LocalPresence } from "./local-presence.ts";
 import { PendingWrites } from "./pending-writes.ts";
+import { Rosters } from "./rosters.ts";
 import { UserRooms } from "./user-rooms.ts";
-import { type PresenceChange, PresenceWatch } from "./watch.ts";
+import type { PresenceChange, PresenceWatch } from "./watch.ts";
 import { WatchIterator } from "./watch-iterator.ts";
 
 export interface WatchOptions {
@@ -74,7 +76,7 @@ export class PresenceTracker implements Presence {
   readonly #asUser: Map<string, UserRooms> = new Map();
   readonly #writes: PendingWrites = new PendingWrites();
   readonly #failed = (error: unknown): void => this.#observer.report(error);
-  readonly #watches: Set<PresenceWatch> = new Set();
+  readonly #rosters: Rosters;
   #graceTimer: NodeJS.Timeout | null = null;
   #started = false;
 
@@ -82,6 +84,9 @@ export class PresenceTracker implements Presence {
     this.#store = store;
     this.#local = new LocalPresence(graceMs);
     this.#observer = observer;
+    this.#rosters = new Rosters(store, (room) =>
+      room === undefined ? this.online() : this.roomUsers(room),
+    );
   }
 
   async start(): Promise<void> {
@@ -94,7 +99,7 @@ export class PresenceTracker implements Presence {
   async stop(): Promise<void> {
     if (this.#graceTimer !== null) clearTimeout(this.#graceTimer);
     this.#graceTimer = null;
-    for (const watch of this.#watches) watch.end();
+    this.#rosters.end();
     await this.#writes.all();
     this.#started = false;
     const graces = this.#graces();
@@ -154,8 +159,20 @@ export class PresenceTracker implements Presence {
     return rooms.note(room, joined, version);
   }
 
+  /** Resolves when the cluster knows whether the user is online here, or cannot be told now. */
+  recorded(user: string): Promise<void> {
+    return this.#writes.about(ONLINE, user);
+  }
+
+  /** Changes what the cluster knows of the rooms of a user as a user. */
+  changeAsUser(type: "join" | "leave", user: string, room: string): Promise<AsUserChange> {
+    return type === "join"
+      ? this.#store.joinAsUser(user, room)
+      : this.#store.leaveAsUser(user, room);
+  }
+
   async isOnline(user: string): Promise<boolean> {
-    await this.#writes.about(ONLINE, user);
+    await this.recorded(user);
     return this.#store.isOnline(user);
   }
 
@@ -200,21 +217,7 @@ export class PresenceTracker implements Presence {
 
   #beginWatch(room: string | undefined): PresenceWatch {
     if (room !== undefined) checkName("room", room);
-    const watch = new PresenceWatch(room, () =>
-      room === undefined ? this.online() : this.roomUsers(room),
-    );
-    this.#watches.add(watch);
-    const begun = this.#store.watch(room, watch);
-    begun.then(
-      () => watch.missed(),
-      (error) => watch.fail(error),
-    );
-    const ended = (): void => {
-      this.#watches.delete(watch);
-      begun.then((end) => end()).catch(() => {});
-    };
-    watch.ended.addEventListener("abort", ended, { once: true });
-    return watch;
+    return this.#rosters.watch(room);
   }
 
   #came(place: string, user: string, ready: Promise<void> | null): Promise<void> {

@@ -7,7 +7,7 @@ import { BackplaneUnavailableError } from "../protocol/errors.ts";
 import type { LocalInstance } from "./instance.ts";
 
 /** Where a connection is: an instance, nowhere, or nobody can tell while the backplane is away. */
-type Holder = { readonly instance: string | null } | "unknown";
+export type Holder = { readonly instance: string | null } | "unknown";
 
 /**
  * Which instance holds a connection. Ids made here tell; those a caller chose are claimed in the cluster, by one
@@ -39,28 +39,13 @@ export class Addresses {
     this.#instance.background(attachment.presence.release(id));
   }
 
-  /** Closes a connection, on whatever instance it is. */
-  async disconnect(id: string, code: number, reason: string): Promise<void> {
-    const local = this.#instance.registry.get(id);
-    if (local !== undefined) local.close(code, reason);
-    else await this.publish(id, { type: "disconnect", code, reason, connection: id });
-  }
-
   /** Sends to the instance that holds a connection. */
   async publish(id: string, packet: Packet): Promise<Delivery> {
-    const holder = await this.#holderOf(id);
+    const holder = await this.holderOf(id);
     if (holder === "unknown") return { scope: "instance", localRecipients: 0 };
     const { instance } = holder;
     if (instance === null) return { scope: this.#instance.scope, localRecipients: 0 };
     return this.#instance.publish(`instance:${instance}`, packet);
-  }
-
-  /** Asks the instance that holds a connection to change its rooms. Whether there is one. */
-  async ask(type: "join" | "leave", id: string, room: string): Promise<boolean> {
-    const holder = await this.#holderOf(id);
-    if (holder === "unknown" || holder.instance === null) return false;
-    await this.#instance.publish(`instance:${holder.instance}`, { type, room, connection: id });
-    return true;
   }
 
   async #replace(id: string): Promise<void> {
@@ -72,7 +57,7 @@ export class Addresses {
   }
 
   /** The other instance that holds, or held, a connection. */
-  async #holderOf(id: string): Promise<Holder> {
+  async holderOf(id: string): Promise<Holder> {
     const { attachment, id: own } = this.#instance;
     try {
       const instance = instanceOf(id) ?? (await attachment.presence.locate(id));

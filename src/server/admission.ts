@@ -16,6 +16,7 @@ import type { Addresses } from "./addresses.ts";
 import type { LocalInstance } from "./instance.ts";
 import type { Limits } from "./limits.ts";
 import type { ConnectOptions } from "./options.ts";
+import type { Kicks } from "./orders/kicks.ts";
 
 /** Why a connection over `maxConnectionsPerUser` is closed, with 4008. */
 export const TOO_MANY = "Too many connections";
@@ -46,6 +47,7 @@ export interface AdmissionObserver {
 export class Admission {
   readonly #instance: LocalInstance;
   readonly #addresses: Addresses;
+  readonly #kicks: Kicks;
   readonly #observer: AdmissionObserver;
   /** Seats that handshakes and connections take, in all and by address. */
   readonly #seats: Seats;
@@ -57,12 +59,14 @@ export class Admission {
   constructor(
     instance: LocalInstance,
     addresses: Addresses,
+    kicks: Kicks,
     limits: Limits,
     { maxQueueSize, pingIntervalMs }: WebSocketConfig,
     observer: AdmissionObserver,
   ) {
     this.#instance = instance;
     this.#addresses = addresses;
+    this.#kicks = kicks;
     this.#observer = observer;
     this.#seats = new Seats(limits.maxConnections, limits.maxConnectionsPerAddress);
     this.#bounds = { ...limits, maxQueueSize };
@@ -99,7 +103,7 @@ export class Admission {
     const { presence } = this.#instance.attachment;
     const { granted, replaced } = await presence.reserve(user, connection, limit);
     for (const oldest of replaced) {
-      this.#instance.background(this.#addresses.disconnect(oldest, CloseCode.replaced, "replaced"));
+      this.#instance.background(this.#kicks.connection(oldest, CloseCode.replaced, "replaced"));
     }
     return granted;
   }

@@ -1,10 +1,5 @@
 import { memoryBackplane } from "../backplane/memory/memory-backplane.ts";
-import type {
-  AnyConnection,
-  Connection,
-  Delivery,
-  IncomingMessage,
-} from "../connection/connection.ts";
+import type { Connection, Delivery, IncomingMessage } from "../connection/connection.ts";
 import { makeInstanceId } from "../connection/connection-id.ts";
 import type { ServerConnection } from "../connection/server-connection.ts";
 import { Sweep } from "../connection/sweep.ts";
@@ -31,6 +26,7 @@ import { Messenger } from "./messenger.ts";
 import {
   type CloseOptions,
   type ConnectionManagerOptions,
+  type ConnectionOrId,
   type ConnectOptions,
   checkGrace,
   type DurableSendOptions,
@@ -42,7 +38,8 @@ import {
   type Topic,
   warnOfUnused,
 } from "./options.ts";
-import { Orders } from "./orders.ts";
+import type { Disconnected } from "./orders/kicks.ts";
+import { Orders } from "./orders/orders.ts";
 import { Reporter } from "./reporter.ts";
 import type { StopOptions } from "./shutdown.ts";
 
@@ -86,6 +83,7 @@ export class ConnectionManager {
     this.counters = new Counters();
     const reporter = new Reporter(this.logger, this.counters);
     this.#reporter = reporter;
+    const statusChanged = (): void => reporter.statusChanged(this.status);
     const announcer = new Announcer(policy, (room, announcement) => {
       void this.broadcastToRoom(room, announcement, { persist: false });
     });
@@ -113,13 +111,16 @@ export class ConnectionManager {
           reporter.changed(transition);
           announcer.announce(transition);
         },
-        statusChanged: () => reporter.statusChanged(this.status),
+        statusChanged,
         failed: (error, stage, connection) => reporter.failed(error, stage, connection),
+        ordered: (channel, packet) => received.take(channel, packet),
       },
     );
     const { registry, feeds, arrivals } = this.#instance;
     const addresses = new Addresses(this.#instance);
-    this.admission = new Admission(this.#instance, addresses, this.limits, this.config, {
+    this.#orders = new Orders(this.#instance, addresses);
+    const { kicks, received } = this.#orders;
+    this.admission = new Admission(this.#instance, addresses, kicks, this.limits, this.config, {
       accepting: () => this.accepting,
       connected: (connection) => {
         sweep.add(connection);
@@ -128,7 +129,6 @@ export class ConnectionManager {
       failed: (error, stage, connection) => reporter.failed(error, stage, connection),
     });
     this.#messenger = new Messenger(this.#instance, addresses);
-    this.#orders = new Orders(this.#instance, addresses);
     this.#history = new HistoryReader({
       store: this.#instance.history,
       find: (id) => registry.get(id),
@@ -140,9 +140,7 @@ export class ConnectionManager {
     const sweep = new Sweep({ ...this.config, ...this.limits }, (error) =>
       reporter.failed(error, "sweep"),
     );
-    this.#lifecycle = new Lifecycle(this.#instance, addresses, sweep, () =>
-      reporter.statusChanged(this.status),
-    );
+    this.#lifecycle = new Lifecycle(this.#instance, addresses, kicks, sweep, statusChanged);
     if (options.backplane === undefined) warnOfUnused(this.config, this.logger);
   }
 
@@ -157,7 +155,6 @@ export class ConnectionManager {
   /**
    * Leaves in good order: not ready any more, a wait for the balancer, no new connections, a goodbye to every
    * client, paced closes, then the handlers' clean-up, and last the backplane. Idempotent.
-   *
    * @throws TypeError or RangeError (as a rejection) naming the option that is wrong; nothing is stopped.
    */
   stop(options: StopOptions = {}): Promise<void> {
@@ -177,7 +174,6 @@ export class ConnectionManager {
   /**
    * Registers an accepted `ws` socket; one that is not open, or comes when the manager is stopping (1012), is
    * not, and the connection that is returned is closed. `D`: its metadata.
-   *
    * @throws TypeError or RangeError if an option is wrong or the socket is registered already.
    */
   connect<D extends object = Record<string, unknown>>(
@@ -187,13 +183,13 @@ export class ConnectionManager {
     return this.admission.connect(socket, options);
   }
 
-  /** Closes a connection, on whatever instance it is. Does nothing if there is none. */
-  disconnect(target: AnyConnection | string, options: CloseOptions = {}): Promise<void> {
+  /** Closes a connection, on whatever instance it is. Does nothing if there is none. Resolves to what was reached. */
+  disconnect(target: ConnectionOrId, options: CloseOptions = {}): Promise<Disconnected> {
     return this.#unawaited(this.#orders.disconnect(target, options), "disconnect");
   }
 
-  /** Closes every connection of a user in the cluster; the user is offline at once. */
-  disconnectUser(userId: string, options: CloseOptions = {}): Promise<void> {
+  /** Closes every connection of a user in the cluster; the user is offline at once. Resolves as `disconnect` does. */
+  disconnectUser(userId: string, options: CloseOptions = {}): Promise<Disconnected> {
     return this.#unawaited(this.#orders.disconnectUser(userId, options), "disconnect");
   }
 
@@ -215,7 +211,6 @@ export class ConnectionManager {
 
   /**
    * To everyone in the room, or in any of several, once. In a durable room it is stored first: `id` is its position.
-   *
    * @throws TypeError (as a rejection) for a message without a form on the wire, and `persist` without a history.
    * @throws BackplaneUnavailableError (as a rejection) if it was to be stored and was not, or nobody knows.
    */
@@ -245,7 +240,7 @@ export class ConnectionManager {
 
   /**
    * Brings a connection, or all present and future ones of a user, into a room. Resolves to whether that changed
-   * anything (for a connection of another instance: whether it was asked to).
+   * anything, once each instance that holds the target has done it, so that a broadcast reaches them; in 2.5 s at most.
    */
   joinRoom(target: Target, room: string): Promise<boolean> {
     return this.#unawaited(this.#orders.changeRoom("join", target, room), "join");

@@ -1,12 +1,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Attachment, Backplane, Instance } from "../backplane/contract/backplane.ts";
-import type {
-  BrokerStatus,
-  Channel,
-  MembershipPacket,
-  MessagePacket,
-  Packet,
-} from "../backplane/contract/broker.ts";
+import type { BrokerStatus, Channel, MessagePacket, Packet } from "../backplane/contract/broker.ts";
 import type { HistoryStore } from "../backplane/contract/history-store.ts";
 import type { Transition } from "../backplane/contract/presence-store.ts";
 import type { CloseInfo, Delivery } from "../connection/connection.ts";
@@ -33,6 +27,8 @@ export interface InstanceObserver {
   changed(transition: Transition): void;
   statusChanged(): void;
   failed(error: unknown, stage: string, connection?: ServerConnection): void;
+  /** Another instance, or this one, tells it to do something, or has done it. Answers for how many connections it is. */
+  ordered(channel: Channel, packet: Exclude<Packet, MessagePacket>): number;
 }
 
 export interface InstanceOptions {
@@ -201,6 +197,11 @@ export class LocalInstance implements ConnectionHost<ServerConnection>, Instance
 
   // Messages
 
+  /** How many instances take a channel; see `Broker`. */
+  subscribers(channel: Channel): Promise<number | null> {
+    return this.#isStarted ? this.attachment.broker.subscribers(channel) : Promise.resolve(null);
+  }
+
   /** Sends a packet by way of the backplane; before the start and after the stop only to this instance. */
   publish(channel: Channel, packet: Packet): Promise<Delivery> {
     const { broker } = this.attachment;
@@ -225,9 +226,8 @@ export class LocalInstance implements ConnectionHost<ServerConnection>, Instance
   /** See `Instance`. */
   receive(channel: Channel, packet: Packet): number {
     try {
-      return packet.type === "message"
-        ? this.#receiveMessage(channel, packet)
-        : this.#receiveOrder(channel, packet);
+      if (packet.type === "message") return this.#receiveMessage(channel, packet);
+      return this.#observer.ordered(channel, packet);
     } catch (error) {
       this.report(error, "receive");
       return 0;
@@ -255,39 +255,6 @@ export class LocalInstance implements ConnectionHost<ServerConnection>, Instance
     let recipients = 0;
     for (const room of rooms) recipients += this.#receiveFor(`room:${room}`, packet);
     return recipients;
-  }
-
-  /** An order to close connections, or to bring them into a room or out of it. Answers how many it was for. */
-  #receiveOrder(channel: Channel, packet: Exclude<Packet, MessagePacket>): number {
-    // A copy: carrying it out changes whom the instance holds.
-    const members = [...this.#membersFor(channel, packet.connection)];
-    if (packet.type !== "disconnect") return this.#receiveMembership(channel, packet, members);
-    for (const connection of members) connection.close(packet.code, packet.reason);
-    if (channel.startsWith("user:")) {
-      this.background(this.presence.release(channel.slice("user:".length)));
-    }
-    return members.length;
-  }
-
-  #membersFor(channel: Channel, id: string | undefined): readonly ServerConnection[] {
-    if (id === undefined) return this.registry.group(channel)?.members.items ?? [];
-    const connection = this.registry.get(id);
-    return connection === undefined ? [] : [connection];
-  }
-
-  /** Answers how many connections came into the room or left it. */
-  #receiveMembership(
-    channel: Channel,
-    { type, room, version = 0 }: MembershipPacket,
-    members: readonly ServerConnection[],
-  ): number {
-    if (channel.startsWith("user:")) {
-      const user = channel.slice("user:".length);
-      if (!this.presence.noteAsUser(user, room, type === "join", version)) return 0;
-    }
-    const affected = members.filter(({ rooms }) => rooms.has(room) === (type === "leave"));
-    for (const connection of affected) this.background(this[type](connection, room));
-    return affected.length;
   }
 
   // What the backplane and presence tell

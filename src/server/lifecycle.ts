@@ -2,6 +2,7 @@ import type { Sweep } from "../connection/sweep.ts";
 import type { Addresses } from "./addresses.ts";
 import type { ManagerStatus } from "./events.ts";
 import type { LocalInstance } from "./instance.ts";
+import type { Kicks } from "./orders/kicks.ts";
 import {
   before,
   closeAll,
@@ -47,6 +48,7 @@ export class Lifecycle {
   readonly handlers: Handlers = new Handlers();
   readonly #instance: LocalInstance;
   readonly #addresses: Addresses;
+  readonly #kicks: Kicks;
   readonly #sweep: Sweep;
   readonly #statusChanged: () => void;
   #phase: Phase = "new";
@@ -56,11 +58,13 @@ export class Lifecycle {
   constructor(
     instance: LocalInstance,
     addresses: Addresses,
+    kicks: Kicks,
     sweep: Sweep,
     statusChanged: () => void,
   ) {
     this.#instance = instance;
     this.#addresses = addresses;
+    this.#kicks = kicks;
     this.#sweep = sweep;
     this.#statusChanged = statusChanged;
   }
@@ -111,6 +115,7 @@ export class Lifecycle {
     await closeAll(this.#instance, goodbye);
     await before(deadline, this.handlers.allEnded());
     this.#sweep.stop();
+    this.#kicks.stop();
     await this.#instance.stop();
     this.#phase = "stopped";
   }

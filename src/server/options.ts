@@ -80,8 +80,10 @@ export interface ConnectOptions<D extends object = Record<string, unknown>> {
   readonly metadata?: D;
 }
 
+export type ConnectionOrId = AnyConnection | string;
+
 /** A connection, its id, or all connections of a user. */
-export type Target = AnyConnection | string | { readonly userId: string };
+export type Target = ConnectionOrId | { readonly userId: string };
 
 /** One for all who give none. */
 export const NO_OPTIONS = {};

@@ -17,6 +17,8 @@ export interface TaskQueueOptions {
   readonly maxDeliveries?: number;
   /** How many tasks that are not done the queue may hold. Default 100,000. */
   readonly maxLength?: number;
+  /** How many dead letters are kept; above that the oldest go. Default 10,000. */
+  readonly maxDead?: number;
 }
 
 export interface ProcessOptions {
@@ -32,12 +34,14 @@ const DAY_MS = 86_400_000;
 /** @throws TypeError or RangeError naming the option that is wrong. */
 export function resolveQueueOptions(
   options: TaskQueueOptions,
-): Pick<TaskTerms, "visibilityMs" | "maxDeliveries" | "maxLength"> {
-  const { visibilityMs = 30_000, maxDeliveries = 5, maxLength = 100_000 } = options;
+): Pick<TaskTerms, "visibilityMs" | "maxDeliveries" | "maxLength" | "maxDead"> {
+  const { visibilityMs = 30_000, maxDeliveries = 5 } = options;
+  const { maxLength = 100_000, maxDead = 10_000 } = options;
   return {
     visibilityMs: checkWhole("visibilityMs", visibilityMs, 100, DAY_MS, "milliseconds"),
     maxDeliveries: checkWhole("maxDeliveries", maxDeliveries, 1, 1000),
     maxLength: checkWhole("maxLength", maxLength, 1, 100_000_000),
+    maxDead: checkWhole("maxDead", maxDead, 1, 100_000_000),
   };
 }
 

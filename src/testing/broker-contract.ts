@@ -52,8 +52,11 @@ export const BROKER: Cases = {
       message(new Uint8Array([0, 255, 0, 0x52, 0x43, 1])),
       { ...message("one"), connection: "~there~1" },
       { type: "join", room: "r" },
+      { type: "join", room: "r", version: 3, user: "u", order: { by: "here", number: 2 ** 40 } },
       { type: "leave", room: "r", connection: "~there~1" },
       { type: "disconnect", code: 4401, reason: "revoked" },
+      { type: "disconnect", code: 4401, reason: "", user: "u", agoMs: 500 },
+      { type: "answer", to: 2 ** 40, from: "there", affected: 2 },
       { type: "disconnect", code: 1000, reason: "", connection: "~there~1" },
     ];
     for (const packet of packets) await here.broker.publish("user:u", packet);
@@ -86,6 +89,17 @@ export const BROKER: Cases = {
     await there.recorder.until(() => there.recorder.texts.includes("end"));
     assert.deepEqual(there.recorder.texts.toSorted(), [...channels, "end"].toSorted());
     assert.deepEqual(here.recorder.received, []);
+  },
+
+  "it is known how many instances get what is published": async (join) => {
+    const { here, there } = await two(join);
+    assert.equal(await here.broker.subscribers("room:x"), 0);
+    await there.broker.subscribe("room:x");
+    assert.equal(await here.broker.subscribers("room:x"), 1);
+    await here.broker.subscribe("room:x");
+    assert.equal(await there.broker.subscribers("room:x"), 2);
+    await there.stop();
+    assert.equal(await here.broker.subscribers("room:x"), 1);
   },
 
   "after a stop nothing is received": async (join) => {

@@ -29,6 +29,7 @@ export const TERMS: TaskTerms = {
   visibilityMs: 300,
   maxDeliveries: 3,
   maxLength: 1000,
+  maxDead: 1000,
 };
 
 const QUIET: TaskObserver = { buried: () => {}, report: () => {} };

@@ -106,6 +106,27 @@ export const DEAD_LETTERS: Cases = {
       await consumer.leave();
     },
 
+  "there are no more dead letters than may be kept: the oldest go": async (_join, open) => {
+    const store = open({ maxDeliveries: 1, maxDead: 3 });
+    const consumer = await store.consume();
+    const died: string[] = [];
+    for (let i = 0; i < 5; i++) {
+      const id = await store.add(String(i), null);
+      const [delivery] = await receiveSome(consumer);
+      await consumer.fail(delivery?.receipt ?? "", "no", false);
+      died.push(id);
+    }
+    const { letters } = await store.dead(null, 10);
+    assert.deepEqual(
+      letters.map(({ id }) => id),
+      died.slice(2),
+    );
+    assertMatches(await store.counts(), { dead: 3 });
+    assert.equal(await store.retry(died[1] ?? ""), false);
+    assert.equal(await store.retry(died[2] ?? ""), true);
+    await consumer.leave();
+  },
+
   "dead letters are read in the order they died, a page at a time, also while they go": async (
     _join,
     open,

@@ -127,6 +127,7 @@ const CASES: Readonly<Record<string, (world: World) => Promise<void>>> = {
       await until(async () => !(await b.presence.isOnline("alice")));
       await b.recorder.until(() => b.recorder.raised.length >= 2);
       assert.deepEqual(sorted(b.recorder.raised), ["leave alice room", "offline alice"]);
+      assert.deepEqual(await b.presence.instances(), ["b"]);
       assert.equal(await b.presence.locate("chosen"), null);
       assert.equal((await b.presence.reserve("alice", "two", LIMIT)).granted, true);
       await faults.heal("a");

@@ -193,7 +193,9 @@ export const HISTORY: Cases = {
       ["room:b"],
     );
     assert.equal(await history.follow("room:b", POLICY), id);
-    assert.equal(await history.end("room:b", POLICY), id);
+    const logs = ["room:b", "room:unwritten"] as const;
+    const ends = await history.ends(logs.map((log) => ({ log, policy: POLICY })));
+    assert.deepEqual(ends, [id, "0"]);
   },
 
   "a log that was forgotten goes on from where it ended": async (join) => {

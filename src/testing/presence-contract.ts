@@ -119,14 +119,17 @@ export const PRESENCE: Cases = {
   "rooms joined as a user are told to every instance that gets them, until they are offline":
     async (join) => {
       const { here, there } = await two(join);
-      assert.equal((await there.joinAsUser("alice", "vip")).changed, false);
+      const offline = await there.joinAsUser("alice", "vip");
+      assert.deepEqual([offline.changed, offline.holders], [false, 0]);
       await here.online("alice", ENTRY);
-      assert.equal((await there.joinAsUser("alice", "vip")).changed, true);
+      const online = await there.joinAsUser("alice", "vip");
+      assert.deepEqual([online.changed, online.holders], [true, 1]);
       assert.equal((await here.joinAsUser("alice", "vip")).changed, false);
       assert.equal((await here.joinAsUser("alice", "club")).changed, true);
       const { rooms } = await there.online("alice", ENTRY);
       assert.deepEqual([...rooms].sort(), ["club", "vip"]);
-      assert.equal((await here.leaveAsUser("alice", "club")).changed, true);
+      const left = await here.leaveAsUser("alice", "club");
+      assert.deepEqual([left.changed, left.holders], [true, 2]);
       assert.equal((await there.leaveAsUser("alice", "club")).changed, false);
       await here.offline("alice");
       assert.deepEqual((await here.online("alice", ENTRY)).rooms, ["vip"]);
@@ -134,6 +137,26 @@ export const PRESENCE: Cases = {
       await there.offline("alice");
       assert.deepEqual((await here.online("alice", ENTRY)).rooms, []);
     },
+
+  "of many who ask at once for the same change of a user's rooms, one is told that it changed something":
+    async (join) => {
+      const { here, there } = await two(join);
+      await here.online("alice", ENTRY);
+      for (const change of ["joinAsUser", "leaveAsUser"] as const) {
+        const changes = await Promise.all(
+          [here, there, here, here].map((store) => store[change]("alice", "vip")),
+        );
+        assert.equal(changes.filter(({ changed }) => changed).length, 1);
+      }
+    },
+
+  "the instances of the cluster are those that are there": async (join) => {
+    const [here, there] = [await join("here"), await join("there")];
+    assert.deepEqual([...(await here.presence.instances())].sort(), ["here", "there"]);
+    await there.presence.withdraw();
+    await there.stop();
+    assert.deepEqual(await here.presence.instances(), ["here"]);
+  },
 
   "changes of the rooms joined as a user have rising versions, also after the user was offline":
     async (join) => {
@@ -146,7 +169,7 @@ export const PRESENCE: Cases = {
           const again = await store.joinAsUser("alice", "vip");
           assert.ok(again.version >= joined.version);
           const arrival = await there.online("alice", ENTRY);
-          assert.equal(arrival.version, joined.version);
+          assert.equal(arrival.version, again.version);
           const left = await store.leaveAsUser("alice", "vip");
           versions.push(joined.version, left.version);
         }

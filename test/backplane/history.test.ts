@@ -21,6 +21,7 @@ async function onRedis(server: RedisServer): Promise<{
   const recorder = new Recorder("a");
   const link = new RedisLink(clientFactory({ url: server.url }, "a"), keys, recorder, "a#1", {
     joining: async () => {},
+    living: async () => 0,
     trouble: (error) => void recorder.troubles.push(String(error)),
   });
   onDispose(() => link.stop());

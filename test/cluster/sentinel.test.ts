@@ -38,6 +38,7 @@ test("after a failover messages flow again through the new primary", async () =>
   const makeClient = clientFactory({ sentinel: location }, "a");
   const link = new RedisLink(makeClient, new Keys("ws:"), recorder, "a#1", {
     joining: async () => {},
+    living: async () => 0,
     trouble: (error) => void recorder.troubles.push(String(error)),
   });
   onDispose(() => link.stop());

@@ -118,6 +118,23 @@ describe.each([
     await expect(manager.history.replay(other.connection, "log:a")).rejects.toThrow(RangeError);
   });
 
+  test("that are replayed to a connection which ends before it has them all reject, and say so", async () => {
+    const one = await start(await make());
+    const { manager } = one;
+    const { client, connection } = await one.connect("alice");
+    const big = "x".repeat(200_000);
+    for (let i = 0; i < 30; i++) await manager.broadcastToRoom("log:long", big);
+    client.socket.pause();
+    const replaying = manager.history.replay(connection, "log:long");
+    connection.close(4001, "enough");
+    await expect(replaying).rejects.toMatchObject({
+      code: "connection_closed",
+      closeCode: 4001,
+      reason: "enough",
+    });
+    client.socket.resume();
+  });
+
   test("take a message with an idempotency key once", async () => {
     const one = await start(await make());
     const client = await member(one, "log:a");

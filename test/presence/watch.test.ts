@@ -111,13 +111,18 @@ test("a watch that has ended is told nothing by the backplane any more, however 
   onDispose(server.dispose);
   const giveUp = new AbortController();
   const returned = await quiet(server);
+  // Those of one room are one to the backplane.
   await quiet(server, giveUp.signal);
-  await quiet(server);
-  expect(open).toBe(3);
+  const online = server.manager.presence.watch();
+  await online.next();
+  expect(open).toBe(2);
   await returned.return?.();
-  await expect.poll(() => open).toBe(2);
-  giveUp.abort();
+  await online.return?.();
   await expect.poll(() => open).toBe(1);
+  giveUp.abort();
+  await expect.poll(() => open).toBe(0);
+  await quiet(server);
+  expect(open).toBe(1);
   // Ended before it had begun.
   const early = server.manager.presence.watch("room");
   const waiting = early.next();
@@ -125,6 +130,46 @@ test("a watch that has ended is told nothing by the backplane any more, however 
   expect(await waiting).toEqual(END);
   await server.manager.stop();
   await expect.poll(() => open).toBe(0);
+});
+
+test("many who watch a room are told the same, each at its own pace, of one list", async () => {
+  const backplane = memoryBackplane();
+  let lists = 0;
+  const counting: Backplane = {
+    ...backplane,
+    attach: (instance) => {
+      const attachment = backplane.attach(instance);
+      const { presence } = attachment;
+      const roomUsers = presence.roomUsers.bind(presence);
+      presence.roomUsers = (room) => {
+        lists++;
+        return roomUsers(room);
+      };
+      return attachment;
+    },
+  };
+  const server = await startManager({ backplane: counting });
+  onDispose(server.dispose);
+  const { connection } = await server.connect("alice");
+  const watches = [];
+  for (let i = 0; i < 50; i++) watches.push(await quiet(server));
+  await connection.join("room");
+  const [slow, ...fast] = watches;
+  for (const watch of fast) {
+    expect((await watch.next()).value).toEqual({ type: "join", user: "alice", room: "room" });
+  }
+  const late = server.manager.presence.watch("room");
+  expect((await late.next()).value).toEqual({ type: "snapshot", users: ["alice"] });
+  await connection.leave("room");
+  const bob = await server.connect("bob");
+  await bob.connection.join("room");
+  for (const watch of [...fast, late]) {
+    expect((await watch.next()).value).toEqual({ type: "leave", user: "alice", room: "room" });
+    expect((await watch.next()).value).toEqual({ type: "join", user: "bob", room: "room" });
+  }
+  // What came and went meanwhile is nothing new to one that reads only now.
+  expect((await slow?.next())?.value).toEqual({ type: "join", user: "bob", room: "room" });
+  expect(lists).toBe(1);
 });
 
 test("wrong options of a watch are named", async () => {

@@ -349,6 +349,25 @@ test("consumers of instances that are gone are cleared away once they hold nothi
   expect(await names()).toEqual([]);
 });
 
+test("however many workers there are, one of them looks for abandoned tasks each second", async () => {
+  const server = await startRedis();
+  const redis = await operator(server);
+  const errors: string[][] = [];
+  for (let i = 0; i < 6; i++) {
+    const opened = open(server.port, { instanceId: `worker ${i}`, visibilityMs: 60_000 });
+    errors.push(opened.errors);
+    void opened.queue.process(() => {});
+  }
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  await redis.sendCommand(["CONFIG", "RESETSTAT"]);
+  await new Promise((resolve) => setTimeout(resolve, 4000));
+  const stats = await redis.info("commandstats");
+  const looks = Number(/cmdstat_xpending:calls=(\d+)/.exec(stats)?.[1] ?? 0);
+  expect(looks).toBeGreaterThanOrEqual(2);
+  expect(looks).toBeLessThanOrEqual(7);
+  expect(errors.flat()).toEqual([]);
+});
+
 test("a queue whose key is something else says so, and goes on when it is mended", async () => {
   const server = await startRedis();
   const redis = await operator(server);

@@ -353,6 +353,7 @@ test("a wrong option is named, with its value and what is allowed", async () => 
     [{ visibilityMs: Number.NaN }, /visibilityMs .* not NaN/],
     [{ maxDeliveries: 0 }, /maxDeliveries must be a whole number from 1 to 1000, not 0/],
     [{ maxLength: 1.5 }, /maxLength .* not 1.5/],
+    [{ maxDead: 0 }, /maxDead .* not 0/],
     [{ name: "a\u0000b" }, /The queue "a\\u0000b" holds a control character/],
     [{ name: "" }, /The queue "" is empty/],
     [{ instanceId: "{x}" }, /instance id/],

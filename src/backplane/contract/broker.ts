@@ -15,7 +15,7 @@ export interface Exclusion {
 }
 
 /** What travels between instances. */
-export type Packet = MessagePacket | MembershipPacket | DisconnectPacket;
+export type Packet = MessagePacket | MembershipPacket | DisconnectPacket | AnswerPacket;
 
 /** A message for the connections the channel names. */
 export interface MessagePacket {
@@ -30,28 +30,57 @@ export interface MessagePacket {
   readonly rooms?: readonly string[];
 }
 
+/** What instances tell each other to do. */
+interface OrderPacket {
+  /** On an instance's channel: the one connection it is for. */
+  readonly connection?: string;
+  /** On any but a user's channel: the one user it is for. */
+  readonly user?: string;
+  /** Whoever gets it answers when it is done; absent: nobody waits for that. */
+  readonly order?: Order;
+}
+
+/** Who waits for answers, and what the order is known by there. */
+export interface Order {
+  /** An instance. */
+  readonly by: string;
+  readonly number: number;
+}
+
 /** Brings connections into a room, or takes them out. */
-export interface MembershipPacket {
+export interface MembershipPacket extends OrderPacket {
   readonly type: "join" | "leave";
   readonly room: string;
   /** On a user's channel: see `AsUserChange`; an older change than what is known changes nothing. */
   readonly version?: number;
-  /** On an instance's channel: the one connection it is for. */
-  readonly connection?: string;
+  /** Set by a backplane that knows of a later change: this one changes nothing, and is answered all the same. */
+  readonly outdated?: true;
 }
 
 /** Closes connections. */
-export interface DisconnectPacket {
+export interface DisconnectPacket extends OrderPacket {
   readonly type: "disconnect";
   readonly code: number;
   readonly reason: string;
-  /** On an instance's channel: the one connection it is for. */
-  readonly connection?: string;
+  /** How long ago it was ordered, in milliseconds: connections that were made since are not meant. */
+  readonly agoMs?: number;
+}
+
+/** An order was carried out. */
+export interface AnswerPacket {
+  readonly type: "answer";
+  /** The number of the order. */
+  readonly to: number;
+  /** The instance that did it. */
+  readonly from: string;
+  /** How many connections it was for, there. */
+  readonly affected: number;
 }
 
 /**
- * How far a packet got: "cluster", the backplane took it; "instance", only this instance got it;
- * "unknown", the backplane did not answer in time.
+ * How far a packet got: "cluster", the backplane took it, and gave it to every instance that is there, as far as it can
+ * tell, or stored it for them; "instance", only this instance got it; "unknown", the backplane did not answer in time,
+ * or some instance that is there may not have got it: one that is cut off, or about to hear of its channels again.
  */
 export type Scope = "cluster" | "instance" | "unknown";
 
@@ -86,6 +115,12 @@ export interface Broker {
    * before the promise resolves. MUST NOT reject because the service is away: `scope` says so.
    */
   publish(channel: Channel, packet: Packet): Promise<Publication>;
+
+  /**
+   * How many instances are subscribed to a channel: asked right before a `publish`, how many get that. Null if the
+   * service is away, or cannot tell.
+   */
+  subscribers(channel: Channel): Promise<number | null>;
 }
 
 export type BrokerStatus = "connected" | "degraded";

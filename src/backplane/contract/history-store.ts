@@ -76,6 +76,15 @@ export interface HistoryStore {
    */
   follow(log: LogName, policy: HistoryPolicy): Promise<string | null>;
 
-  /** The position of the newest entry, which is remembered for a while longer: somebody listens. */
-  end(log: LogName, policy: HistoryPolicy): Promise<string>;
+  /**
+   * The positions of the newest entries of these logs, which are remembered for a while longer: somebody listens. Null for
+   * one of which that cannot be told, whatever the reason; it MUST NOT keep the others from being answered. At most
+   * 500 are asked for at a time.
+   */
+  ends(logs: readonly FollowedLog[]): Promise<readonly (string | null)[]>;
+}
+
+export interface FollowedLog {
+  readonly log: LogName;
+  readonly policy: HistoryPolicy;
 }

@@ -127,6 +127,9 @@ export interface PresenceStore {
   release(connection: string): Promise<void>;
   /** The instance that holds such an id. */
   locate(connection: string): Promise<string | null>;
+
+  /** The instances of the cluster: those that have not left, and whose time is not over. */
+  instances(): Promise<readonly string[]>;
 }
 
 export interface Arrival {
@@ -142,7 +145,9 @@ export interface AsUserChange {
   readonly changed: boolean;
   /**
    * No lower than those of all changes of this user's rooms before it, and higher than theirs if it changed
-   * something; 0 while the service is away.
+   * something. While the service is away about that of the moment; 0 if not even that is known.
    */
   readonly version: number;
+  /** On how many instances the user is; null while the service is away. */
+  readonly holders: number | null;
 }

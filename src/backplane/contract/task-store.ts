@@ -13,6 +13,8 @@ export interface TaskTerms {
   readonly maxDeliveries: number;
   /** How many tasks that are not done the queue may hold. */
   readonly maxLength: number;
+  /** How many dead letters are kept; above that the oldest go. */
+  readonly maxDead: number;
 }
 
 /** What a store tells its owner unasked. MUST NOT throw. */

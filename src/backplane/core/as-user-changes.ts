@@ -4,6 +4,8 @@ import type { Waiter } from "./waiting.ts";
 /** A change of the rooms of a user as a user, until the service has taken it. */
 export interface Pending {
   change: AsUserRecord;
+  /** The version it has if it cannot be made at once: that of the moment when it was asked for. */
+  readonly askedAt: number;
   waiter: Waiter | null;
   /** It is to be made when it is known who is online. */
   held: boolean;
@@ -23,10 +25,10 @@ export class AsUserChanges {
   }
 
   /** In the place of what was to be told before. */
-  add(change: AsUserRecord): Pending {
+  add(change: AsUserRecord, askedAt: number): Pending {
     const key = keyOf(change);
     this.#pending.get(key)?.waiter?.resolve(null);
-    const pending = { change, waiter: null, held: false };
+    const pending = { change, askedAt, waiter: null, held: false };
     this.#pending.delete(key);
     this.#pending.set(key, pending);
     return pending;
@@ -34,7 +36,18 @@ export class AsUserChanges {
 
   /** Only if nothing is to be told of that room. */
   restore(change: AsUserRecord): void {
-    if (!this.#pending.has(keyOf(change))) this.add(change);
+    if (!this.#pending.has(keyOf(change))) this.add(change, change.version);
+  }
+
+  /**
+   * What was to be made at once was not: it is made as of when it was asked for. By then the service may have gone back
+   * to an older state, in which it is nothing new, while others tell it what had come before it.
+   */
+  postpone(): void {
+    for (const pending of this.#pending.values()) {
+      if (pending.change.version > 0) continue;
+      pending.change = { ...pending.change, version: pending.askedAt };
+    }
   }
 
   take(most: number): Pending[] {

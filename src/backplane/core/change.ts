@@ -68,8 +68,16 @@ export type Outcome =
   /** The other instance that held the id until now. */
   | { readonly type: "claim"; readonly before: string | null }
   | { readonly type: "seat"; readonly granted: boolean; readonly replaced: readonly string[] }
-  /** Whether it is new; null: the user is not known to be online again, so it is to be made later. */
-  | { readonly type: "as-user"; readonly changed: boolean | null; readonly version: number }
+  /**
+   * Whether it is new; null: the user is not known to be online again, so it is to be made later. `holders`: how many
+   * incarnations hold the user.
+   */
+  | {
+      readonly type: "as-user";
+      readonly changed: boolean | null;
+      readonly version: number;
+      readonly holders: number;
+    }
   /** The service cannot take this one, whatever the reason; the others of the batch it has taken. */
   | { readonly type: "failed"; readonly error: Error };
 

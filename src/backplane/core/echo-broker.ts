@@ -10,6 +10,8 @@ const DEADLINE_MS = 2500;
 /** How often people are told of messages that nobody can read, in milliseconds. */
 const TELL_GARBAGE_EVERY_MS = 60_000;
 
+const YES: Promise<boolean> = Promise.resolve(true);
+
 /** How many messages that were delivered when they were taken are remembered. */
 const MAX_DELIVERED = 10_000;
 
@@ -37,6 +39,13 @@ export interface Transport {
   isSubscribed(channel: string): boolean;
   /** Rejects if the service did not take the message, or nobody knows. */
   publish(channel: string, message: Buffer): Promise<void>;
+  /** How many are subscribed to the channel. Rejects if nobody can tell. */
+  subscribers(channel: string): Promise<number>;
+  /**
+   * Asked right beside a `publish`: whether all instances that are there hear what comes on channels of that part of the
+   * service. Never rejects: not if nobody can tell.
+   */
+  everybodyHears(channel: string): Promise<boolean>;
   /** A message was refused, or did not come back in time. */
   failed(channel: string, reason: Error): void;
 }
@@ -56,6 +65,8 @@ interface Outstanding {
   readonly stored: boolean;
   /** The service has said that it took it. */
   accepted: boolean;
+  /** Whether nobody is missing who may have to hear it. */
+  readonly everybody: Promise<boolean>;
   resolve(publication: Publication): void;
 }
 
@@ -118,6 +129,12 @@ export class EchoBroker implements Broker {
 
   unsubscribe(channel: Channel): void {
     this.#transport.unsubscribe(this.#names.channel(channel));
+  }
+
+  async subscribers(channel: Channel): Promise<number | null> {
+    const name = this.#names.channel(channel);
+    if (!this.#transport.flows(name)) return null;
+    return this.#transport.subscribers(name).catch(() => null);
   }
 
   async publish(channel: Channel, packet: Packet): Promise<Publication> {
@@ -247,6 +264,8 @@ export class EchoBroker implements Broker {
   ): { bytes: Buffer; sequence: number; publication: Promise<Publication> } {
     const sequence = ++this.#sequence;
     const returns = this.#transport.isSubscribed(name);
+    // Whoever does not hear of one that is stored finds it in its log.
+    const everybody = stored ? YES : this.#transport.everybodyHears(name);
     const publication = new Promise<Publication>((resolve) => {
       this.#outstanding.set(sequence, {
         channel,
@@ -257,6 +276,7 @@ export class EchoBroker implements Broker {
         leaving: false,
         stored,
         accepted: false,
+        everybody,
         resolve,
       });
     });
@@ -274,7 +294,7 @@ export class EchoBroker implements Broker {
     const here = message.leaving && !message.stored;
     if (here) this.#remember(sequence);
     const localRecipients = here ? this.#instance.receive(message.channel, message.packet) : 0;
-    message.resolve({ scope: "cluster", localRecipients });
+    settle(message, localRecipients);
   }
 
   #remember(sequence: number): void {
@@ -303,7 +323,7 @@ export class EchoBroker implements Broker {
     const localRecipients = this.#instance.receive(channel, packet);
     const message = this.#outstanding.get(sequence);
     this.#outstanding.delete(sequence);
-    message?.resolve({ scope: "cluster", localRecipients });
+    if (message !== undefined) settle(message, localRecipients);
   }
 
   /** One timer for all that is outstanding; the first is always the oldest. */
@@ -319,4 +339,9 @@ export class EchoBroker implements Broker {
       }
     }, DEADLINE_MS / 10).unref();
   }
+}
+
+/** The service has taken it: everybody gets it who hears it. */
+function settle({ everybody, resolve }: Outstanding, localRecipients: number): void {
+  everybody.then((all) => resolve({ scope: all ? "cluster" : "unknown", localRecipients }));
 }

@@ -1,25 +1,21 @@
 import { BackplaneUnavailableError } from "../../protocol/errors.ts";
-import { AsUserChanges, type Pending } from "./as-user-changes.ts";
+import { AsUserChanges } from "./as-user-changes.ts";
+import { CatchUp } from "./catch-up.ts";
 import type { AsUserRecord, Outcome, Subject } from "./change.ts";
 import { Lease } from "./lease.ts";
-import {
-  type Applied,
-  type Batch,
-  type Beat,
-  type LedgerStore,
-  StoreFullError,
-} from "./ledger-store.ts";
+import type { Beat, LedgerStore } from "./ledger-store.ts";
 import { type Record, Records } from "./records.ts";
-import { settleRecord } from "./settling.ts";
-import { type Removal, Sweeper } from "./sweeper.ts";
+import { ServiceClock } from "./service-clock.ts";
+import { Sweeper } from "./sweeper.ts";
 import { Waiting } from "./waiting.ts";
+import { Writer } from "./writer.ts";
 
-/** Changes in one batch: a few milliseconds of the service, so that others get a turn. */
-const BATCH = 500;
 /** In how much time everything is written again, so that what expires does not; in milliseconds. */
 const REFRESH_MS = 86_400_000;
-/** How long the last of what was written by a lost connection may take to be read by others; in milliseconds. */
-const OVERLAP_MS = 60_000;
+/** How often it is asked whether all have written again what was lost, in milliseconds. */
+const ASK_EVERY_MS = 250;
+/** How long nothing may happen until taking back is given up, in milliseconds. */
+const GIVE_UP_MS = 2500;
 
 /** Whom a ledger tells what it finds out. None of these may throw. */
 export interface LedgerObserver {
@@ -42,12 +38,7 @@ export interface Kept {
   readonly forMs: number;
 }
 
-/** A batch that was sent. It is sent again, as it is, until the service says what it has come to. */
-interface Flight extends Batch {
-  readonly records: readonly Record[];
-  readonly pending: readonly Pending[];
-  readonly removal: Removal | null;
-}
+const NOTHING: Kept = { ids: new Set(), forMs: 0 };
 
 /**
  * Everything an instance states in the cluster, as its own, under a lease that it renews: the service is made to
@@ -65,30 +56,15 @@ export class Ledger {
   readonly #observer: LedgerObserver;
   readonly #asUser: AsUserChanges = new AsUserChanges();
   readonly #waiting: Waiting = new Waiting();
+  readonly #clock: ServiceClock = new ServiceClock();
   readonly #sweeper: Sweeper;
-  #flight: Flight | null = null;
-  /** Whether the service takes batches, as far as is known. */
-  #live = false;
-  #full = false;
-  /** Whether people were told so. */
-  #wasFull = false;
+  readonly #catchUp: CatchUp;
+  readonly #writer: Writer;
   #stopped = false;
-  #scheduled = false;
-  #pumping = false;
-  #catchingUp: PromiseWithResolvers | null = null;
-  #toPrune = false;
-  #pruning = false;
-  /** Whether the service waits to hear that everything lost is there again. */
-  #toComplete = false;
-  /** From which version on changes of rooms as a user may have been missed; null: none were. */
-  #toRead: number | null = null;
   #toRefresh = 0;
-  #holdUntil = 0;
+  /** The highest version that a change of a user's rooms was asked for with. */
+  #lastAsked = 0;
   #asking: NodeJS.Timeout | null = null;
-  /** When the service was last heard of. */
-  #heardAt: number = performance.now();
-  /** The clock of the service, less that of this process; in milliseconds. */
-  #offset: number = Date.now() - performance.now();
 
   constructor(store: LedgerStore, instance: string, leaseMs: number, observer: LedgerObserver) {
     this.#store = store;
@@ -100,33 +76,51 @@ export class Ledger {
       failed: (error) => observer.report(error),
     });
     this.#sweeper = new Sweeper(store, {
-      queued: () => this.#schedule(),
+      queued: () => this.#writer.schedule(),
       gone: (subject) => observer.changed(subject, false),
       failed: (error) => this.#failed(error),
     });
+    const { lease, records } = this;
+    const parts = { store, lease, records, sweeper: this.#sweeper, waiting: this.#waiting };
+    const told = {
+      changed: (subject: Subject, came: boolean) => observer.changed(subject, came),
+      asUser: (change: AsUserRecord) => observer.asUser(change),
+      madeAsUser: (change: AsUserRecord) => observer.madeAsUser(change),
+      report: (error: unknown) => observer.report(error),
+      failed: (error: unknown) => this.#failed(error),
+      lost: (error: unknown) => this.#lost(error),
+    };
+    this.#catchUp = new CatchUp({
+      ...parts,
+      ...told,
+      states: (subject) => records.get(subject) !== undefined,
+      pruned: () => this.#writer.schedule(),
+    });
+    const asUserChanges = this.#asUser;
+    this.#writer = new Writer({ ...parts, ...told, asUserChanges, catchUp: this.#catchUp });
   }
 
   /** Beats on a new connection; `run` as in `Identity`, empty if nobody knows. Rejects as the store does. */
   join(run: string): Promise<void> {
     if (this.#stopped) return Promise.resolve();
-    this.#catchingUp ??= withResolvers();
-    this.#missed();
+    this.#catchUp.begin();
+    this.#catchUp.missed(this.#clock.missedFrom);
     return this.lease.join(run);
   }
 
   /** Waits until the service knows what it may have missed. */
-  async complete(): Promise<void> {
-    await this.#catchingUp?.promise;
+  complete(): Promise<void> {
+    return this.#catchUp.done();
   }
 
   /** Writes and beats no more. */
   stop(): void {
     this.#stopped = true;
-    this.#live = false;
+    this.#writer.pause();
     this.lease.stop();
     if (this.#asking !== null) clearTimeout(this.#asking);
     this.#waiting.giveUp();
-    this.#caughtUp();
+    this.#catchUp.end();
   }
 
   /**
@@ -137,23 +131,38 @@ export class Ledger {
     record.waiter?.resolve(null);
     record.waiter = null;
     this.records.mark(record);
-    if (!this.#live) return Promise.resolve(null);
-    this.#schedule();
+    if (!this.#writer.isLive) return Promise.resolve(null);
+    this.#writer.schedule();
     return this.#waiting.join(record.wanted, (waiter) => {
       record.waiter = waiter;
     });
   }
 
-  /** Changes the rooms of a user as a user. Resolves as `write` does. */
-  changeAsUser(user: string, room: string, joined: boolean): Promise<Outcome | null> {
-    // What cannot be made now is made as of now: a later change of somebody else's is not undone.
-    const version = this.#live ? 0 : this.#versionNow();
-    const pending = this.#asUser.add({ user, room, joined, version });
-    if (!this.#live) return Promise.resolve(null);
-    this.#schedule();
-    return this.#waiting.join(joined, (waiter) => {
+  /**
+   * Changes the rooms of a user as a user, after all of their changes up to a version. `outcome` resolves as `write`
+   * does; what cannot be made now is made as of now (`askedAt`): a later change of somebody else's is not undone.
+   */
+  changeAsUser(
+    user: string,
+    room: string,
+    joined: boolean,
+    after: number,
+  ): { askedAt: number; outcome: Promise<Outcome | null> } {
+    const askedAt = Math.max(this.#clock.version, after + 1, this.#lastAsked + 1);
+    this.#lastAsked = askedAt;
+    const { isLive } = this.#writer;
+    const change = { user, room, joined, version: isLive ? 0 : askedAt };
+    const pending = this.#asUser.add(change, askedAt);
+    if (!isLive) return { askedAt, outcome: Promise.resolve(null) };
+    this.#writer.schedule();
+    const waiting = this.#waiting.join(joined, (waiter) => {
       pending.waiter = waiter;
     });
+    const outcome = waiting.then((found) => {
+      if (found === null) this.#asUser.postpone();
+      return found;
+    });
+    return { askedAt, outcome };
   }
 
   /** Tells the service again what is known of a user's rooms; what it knows better is not undone. */
@@ -174,13 +183,13 @@ export class Ledger {
     }
     this.#asUser.clear();
     let [left, since] = [this.records.size, performance.now()];
-    while (this.#live && (!this.records.isClean || this.#flight !== null)) {
-      this.#schedule();
+    while (this.#writer.isLive && !this.#writer.isIdle) {
+      this.#writer.schedule();
       await new Promise((resolve) => setTimeout(resolve, 5));
       if (this.records.size < left) [left, since] = [this.records.size, performance.now()];
       else if (performance.now() - since > GIVE_UP_MS) return;
     }
-    if (!this.#live) return;
+    if (!this.#writer.isLive) return;
     const { incarnation } = this.lease.identity;
     try {
       if (this.records.size === 0) await this.#store.drop(incarnation, false);
@@ -196,28 +205,27 @@ export class Ledger {
 
   #beaten(beat: Beat): void {
     if (this.#stopped) return;
-    this.#offset = beat.now - performance.now();
-    this.#heardAt = performance.now();
-    if (beat.unsureMs > 0) this.#hold(beat.unsureMs);
-    else this.#release();
-    this.#live = true;
-    this.#full = false;
+    this.#clock.heard(beat.now);
+    const isUnsure = beat.unsureMs > 0;
+    if (isUnsure) this.#askIn(Math.min(beat.unsureMs, ASK_EVERY_MS));
+    else {
+      this.records.unhold();
+      this.#asUser.unhold();
+    }
     this.#toRefresh += (this.records.size * this.lease.leaseMs) / 3 / REFRESH_MS;
     this.records.refresh(Math.floor(this.#toRefresh));
     this.#toRefresh %= 1;
     for (const { incarnation, buried } of beat.dead) {
       void this.#sweeper.sweep(incarnation, buried);
     }
-    this.#schedule();
+    this.#writer.resume(isUnsure);
   }
 
   #emptied(last: Beat["last"]): void {
-    this.#drop(last);
-    this.#catchingUp ??= withResolvers();
+    this.#writer.drop(last);
+    this.#asUser.postpone();
+    this.#catchUp.emptied();
     this.records.lost();
-    this.#toPrune = true;
-    this.#toComplete = true;
-    this.#toRead = 0;
     const { buried } = this.#sweeper;
     if (buried.length > 0) this.#store.bury(buried).catch((error) => this.#failed(error));
     this.#observer.emptied();
@@ -225,207 +233,26 @@ export class Ledger {
   }
 
   #lapsed(last: Beat["last"]): void {
-    this.#drop(last);
-    this.#catchingUp ??= withResolvers();
+    this.#writer.drop(last);
+    this.#asUser.postpone();
+    this.#catchUp.lapsed();
     this.records.lapsed();
-    this.#toPrune = false;
-    this.#toRead = 0;
     this.#observer.restoring();
   }
 
-  /** What was sent is not sent again, for it is none of this generation or life; what of it was taken is noted. */
-  #drop(last: Beat["last"]): void {
-    const flight = this.#flight;
-    this.#flight = null;
-    const gone = new BackplaneUnavailableError("It has begun anew.", "not-stored");
-    flight?.removal?.reject(gone);
-    this.#sweeper.rejectAll(gone);
-    if (flight === null) return;
-    if (last.number === flight.number) this.#settle(flight, last.outcomesOf(flight.changes));
-    for (const record of flight.records) this.records.mark(record);
-  }
-
   /** Who is new or gone is told when it is sure who else holds them; it is asked again whether that is so. */
-  #hold(ms: number): void {
-    this.#holdUntil = performance.now() + ms;
+  #askIn(ms: number): void {
     if (this.#asking !== null) clearTimeout(this.#asking);
-    this.#asking = setTimeout(() => this.lease.beatUnasked(), Math.min(ms, ASK_EVERY_MS)).unref();
-  }
-
-  #release(): void {
-    this.#holdUntil = 0;
-    this.records.unhold();
-    this.#asUser.unhold();
-  }
-
-  // Batches
-
-  /** Everything of one turn goes together. */
-  #schedule(): void {
-    if (this.#scheduled || this.#pumping || !this.#live) return;
-    this.#scheduled = true;
-    setImmediate(() => {
-      this.#scheduled = false;
-      void this.#pump();
-    });
-  }
-
-  async #pump(): Promise<void> {
-    if (this.#pumping) return;
-    this.#pumping = true;
-    let rested = false;
-    while (this.#live && !rested) {
-      this.#flight ??= this.#take();
-      if (this.#flight === null) rested = await this.#rest();
-      else await this.#send(this.#flight);
-    }
-    this.#pumping = false;
-    if (this.#hasWork) this.#schedule();
-  }
-
-  get #hasWork(): boolean {
-    if (!this.#sweeper.isIdle) return true;
-    return !this.#full && !(this.records.isClean && this.#asUser.isIdle);
-  }
-
-  #take(): Flight | null {
-    const number = this.lease.confirmed + 1;
-    const removal = this.#sweeper.next();
-    if (removal !== undefined) {
-      return {
-        number,
-        of: removal.of,
-        changes: removal.changes,
-        records: [],
-        pending: [],
-        removal,
-      };
-    }
-    const holding = performance.now() < this.#holdUntil;
-    const taken = this.records.take(BATCH, holding, this.#full);
-    const pending = this.#full ? [] : this.#asUser.take(BATCH - taken.length);
-    if (taken.length + pending.length === 0) return null;
-    const asUser = pending.map(({ change }) => ({ type: "as-user", change }) as const);
-    const changes = [...taken.map(({ change }) => change), ...asUser];
-    const records = taken.map(({ record }) => record);
-    return { number, of: null, changes, records, pending, removal: null };
-  }
-
-  async #send(flight: Flight): Promise<void> {
-    const { session } = this.lease.identity;
-    try {
-      const applied = await this.#store.apply(this.lease.identity, flight);
-      if (this.#flight !== flight) return;
-      if (applied === "fenced") await this.lease.beat();
-      else this.#answered(flight, applied);
-    } catch (error) {
-      // What was lost with an older connection has been sent again by now, or will be.
-      if (this.#stopped || this.lease.identity.session !== session) return;
-      if (error instanceof StoreFullError && this.#flight === flight) this.#refused(flight);
-      else this.#lost(error);
-    }
-  }
-
-  #answered(flight: Flight, applied: Exclude<Applied, "fenced">): void {
-    this.#flight = null;
-    this.lease.confirmed = flight.number;
-    this.#wasFull &&= flight.changes.every(({ type }) => type === "remove");
-    if (flight.removal !== null) flight.removal.resolve(applied);
-    else if (applied !== "alive") this.#settle(flight, applied);
-  }
-
-  /** There is no room: what takes none goes first, and the rest waits for the next sign of life. */
-  #refused(flight: Flight): void {
-    this.#flight = null;
-    this.#full = true;
-    for (const record of flight.records) this.records.mark(record);
-    this.#waiting.giveUp(({ adding }) => adding);
-    if (this.#wasFull) return;
-    this.#wasFull = true;
-    const what = "There is no room left: others do not learn of users who come";
-    this.#observer.report(new Error(`${what}, until there is.`));
-  }
-
-  /** What is left to do when everything is written. Whether that is done. */
-  async #rest(): Promise<boolean> {
-    try {
-      if (this.#toPrune) this.#prune();
-      if (this.#toRead !== null) {
-        const since = this.#toRead;
-        this.#toRead = null;
-        for (const change of await this.#store.changedAsUser(since)) this.#observer.asUser(change);
-        return false;
-      }
-    } catch (error) {
-      this.#toRead = 0;
-      this.#lost(error);
-      return true;
-    }
-    if (this.#pruning) return true;
-    if (this.#toComplete) {
-      this.#toComplete = false;
-      await this.#store.complete(this.lease.identity).catch((error) => this.#lost(error));
-    }
-    this.#caughtUp();
-    return true;
-  }
-
-  /** Its removals go by way of batches, so it is not waited for here. */
-  #prune(): void {
-    this.#toPrune = false;
-    this.#pruning = true;
-    const { incarnation } = this.lease.identity;
-    this.#sweeper
-      .prune(incarnation, (subject) => this.records.get(subject) !== undefined)
-      .catch((error) => {
-        this.#toPrune = incarnation === this.lease.identity.incarnation;
-        this.#failed(error);
-      })
-      .finally(() => {
-        this.#pruning = false;
-        this.#schedule();
-      });
-  }
-
-  #caughtUp(): void {
-    this.#catchingUp?.resolve();
-    this.#catchingUp = null;
-  }
-
-  // Outcomes
-
-  #settle(flight: Flight, outcomes: readonly Outcome[]): void {
-    for (const [index, change] of flight.changes.entries()) {
-      const outcome = outcomes[index];
-      if (outcome === undefined) continue;
-      if (outcome.type === "failed") this.#observer.report(outcome.error);
-      const record = flight.records[index];
-      const pending = flight.pending[index - flight.records.length];
-      if (record !== undefined)
-        settleRecord(record, change, outcome, this.records, this.#waiting, this.#observer);
-      else if (pending !== undefined) this.#settleAsUser(pending, outcome);
-    }
-  }
-
-  #settleAsUser(pending: Pending, outcome: Outcome): void {
-    if (outcome.type === "as-user" && outcome.changed === null) {
-      pending.held = true;
-      return;
-    }
-    this.#asUser.taken(pending, outcome.type === "as-user" ? outcome.version : 0);
-    const { change, waiter } = pending;
-    if (this.#waiting.has(waiter)) waiter.resolve(outcome);
-    else if (outcome.type === "as-user" && outcome.changed) {
-      this.#observer.madeAsUser({ ...change, version: outcome.version });
-    }
+    this.#asking = setTimeout(() => this.lease.beatUnasked(), ms).unref();
   }
 
   // When the service does not answer
 
   /** It is tried again after the next sign of life. */
   #lost(error: unknown): void {
-    this.#live = false;
-    this.#missed();
+    this.#writer.pause();
+    this.#asUser.postpone();
+    this.#catchUp.missed(this.#clock.missedFrom);
     // Of what was sent nobody knows what became of it; who waits for that waits a little longer.
     if (!(error instanceof BackplaneUnavailableError && error.outcome === "unknown")) {
       this.#waiting.giveUp();
@@ -433,36 +260,7 @@ export class Ledger {
     this.#failed(error);
   }
 
-  /** What others changed of rooms as a user since the service was last heard of may not have come. */
-  #missed(): void {
-    const since = (this.#heardAt + this.#offset - OVERLAP_MS) * 1000;
-    this.#toRead = Math.min(this.#toRead ?? since, since);
-  }
-
   #failed(error: unknown): void {
     if (!(error instanceof BackplaneUnavailableError)) this.#observer.report(error);
   }
-
-  #versionNow(): number {
-    return Math.floor((performance.now() + this.#offset) * 1000);
-  }
-}
-
-const NOTHING: Kept = { ids: new Set(), forMs: 0 };
-/** How often it is asked whether all have written again what was lost, in milliseconds. */
-const ASK_EVERY_MS = 250;
-/** How long nothing may happen until taking back is given up, in milliseconds. */
-const GIVE_UP_MS = 2500;
-
-interface PromiseWithResolvers {
-  readonly promise: Promise<void>;
-  resolve(): void;
-}
-
-function withResolvers(): PromiseWithResolvers {
-  let resolve = (): void => {};
-  const promise = new Promise<void>((done) => {
-    resolve = done;
-  });
-  return { promise, resolve };
 }

@@ -1,8 +1,9 @@
 import { isUtf8 } from "node:buffer";
 import { checkClose } from "../../protocol/close-codes.ts";
 import { EncodedMessage } from "../../protocol/encoded-message.ts";
+import { isName } from "../../protocol/names.ts";
 import { parsePosition } from "../../protocol/position.ts";
-import type { Exclusion, Packet } from "../contract/broker.ts";
+import type { DisconnectPacket, Exclusion, Order, Packet } from "../contract/broker.ts";
 
 /**
  * What instances send each other: a mark, the length of a header, the header (JSON), and then the
@@ -45,8 +46,12 @@ type PacketHeader =
       connection?: string | null,
       rooms?: readonly string[],
     ]
-  | [type: "join" | "leave", room: string, version: number, connection?: string]
-  | [type: "disconnect", code: number, reason: string, connection?: string];
+  | [type: "join" | "leave", room: string, version: number, terms?: OrderTerms]
+  | [type: "disconnect", code: number, reason: string, terms?: OrderTerms]
+  | [type: "answer", to: number, from: string, affected: number];
+
+/** Whom an order is for, and who waits for it. */
+type OrderTerms = Pick<DisconnectPacket, "connection" | "user" | "order" | "agoMs">;
 
 export function encodePacket(origin: Origin, packet: Packet): Buffer {
   const header: Header = [
@@ -100,18 +105,23 @@ function decodeLinked(bytes: Buffer): Envelope | null {
 const NOTHING = Buffer.alloc(0);
 
 function encodeHeader(packet: Packet): PacketHeader {
-  const connection: [string?] = packet.connection === undefined ? [] : [packet.connection];
   switch (packet.type) {
     case "message": {
-      const { type, message, except, rooms } = packet;
+      const { type, message, except, connection, rooms } = packet;
       const binary = message.binary ? 1 : 0;
-      if (rooms !== undefined) return [type, binary, except, packet.connection ?? null, rooms];
-      return [type, binary, except, ...connection];
+      if (rooms !== undefined) return [type, binary, except, connection ?? null, rooms];
+      return connection === undefined ? [type, binary, except] : [type, binary, except, connection];
     }
-    case "disconnect":
-      return [packet.type, packet.code, packet.reason, ...connection];
-    default:
-      return [packet.type, packet.room, packet.version ?? 0, ...connection];
+    case "disconnect": {
+      const { type, code, reason, ...terms } = packet;
+      return [type, code, reason, terms];
+    }
+    case "answer":
+      return [packet.type, packet.to, packet.from, packet.affected];
+    default: {
+      const { type, room, version = 0, ...terms } = packet;
+      return [type, room, version, terms];
+    }
   }
 }
 
@@ -126,14 +136,18 @@ function decodeHeader(header: Header, payload: Buffer): Envelope | null {
       return { origin, packet: { type, message, except, ...to } };
     }
     case "disconnect": {
-      const [type, code, reason, connection] = rest;
-      return { origin, packet: { type, code, reason, ...optional(connection) } };
+      const [type, code, reason, terms] = rest;
+      return { origin, packet: { type, code, reason, ...terms } };
     }
     case "join":
     case "leave": {
-      const [type, room, version, connection] = rest;
+      const [type, room, version, terms] = rest;
       const versioned = version === 0 ? {} : { version };
-      return { origin, packet: { type, room, ...versioned, ...optional(connection) } };
+      return { origin, packet: { type, room, ...versioned, ...terms } };
+    }
+    case "answer": {
+      const [type, to, from, affected] = rest;
+      return { origin, packet: { type, to, from, affected } };
     }
     default:
       return null;
@@ -157,31 +171,57 @@ function isHeader(value: unknown): value is Header {
 }
 
 function isRest(type: unknown, rest: readonly unknown[]): boolean {
-  const last = rest[rest.length - 1];
   switch (type) {
     case "message":
       return (
         (rest[0] === 0 || rest[0] === 1) &&
         isExclusion(rest[1]) &&
         (rest.length === 2 ||
-          (rest.length === 3 && typeof last === "string") ||
-          (rest.length === 4 && rest[2] === null && isStrings(last)))
+          (rest.length === 3 && typeof rest[2] === "string") ||
+          (rest.length === 4 && rest[2] === null && isStrings(rest[3])))
       );
     case "disconnect":
-      return (
-        isClose(rest[0], rest[1]) &&
-        (rest.length === 2 || (rest.length === 3 && typeof last === "string"))
-      );
+      return isClose(rest[0], rest[1]) && rest.length === 3 && isTerms(rest[2]);
     case "join":
     case "leave":
       return (
         typeof rest[0] === "string" &&
         Number.isSafeInteger(rest[1]) &&
-        (rest.length === 2 || (rest.length === 3 && typeof last === "string"))
+        rest.length === 3 &&
+        isTerms(rest[2])
+      );
+    case "answer":
+      return (
+        rest.length === 3 &&
+        Number.isSafeInteger(rest[0]) &&
+        typeof rest[1] === "string" &&
+        Number.isSafeInteger(rest[2])
       );
     default:
       return false;
   }
+}
+
+function isTerms(value: unknown): value is OrderTerms {
+  if (typeof value !== "object" || value === null) return false;
+  const { connection, user, order, agoMs, ...rest } = value as Record<keyof OrderTerms, unknown>;
+  return (
+    Object.keys(rest).length === 0 &&
+    isTextOrAbsent(connection) &&
+    isTextOrAbsent(user) &&
+    (agoMs === undefined || (typeof agoMs === "number" && agoMs >= 0)) &&
+    (order === undefined || isOrder(order))
+  );
+}
+
+function isTextOrAbsent(value: unknown): boolean {
+  return value === undefined || typeof value === "string";
+}
+
+function isOrder(value: unknown): value is Order {
+  if (typeof value !== "object" || value === null || Object.keys(value).length !== 2) return false;
+  const { by, number } = value as Record<keyof Order, unknown>;
+  return isName(by) && Number.isSafeInteger(number);
 }
 
 /** Whether a connection may be closed with these. */

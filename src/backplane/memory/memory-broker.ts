@@ -66,6 +66,10 @@ export class MemoryBroker implements Broker {
     return { scope: "cluster", localRecipients };
   }
 
+  async subscribers(channel: Channel): Promise<number> {
+    return this.#channels.subscribers(channel).length;
+  }
+
   close(): void {
     this.#channels.unsubscribeAll(this.#instance);
   }

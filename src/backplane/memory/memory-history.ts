@@ -7,6 +7,7 @@ import { BEGINNING, type Link } from "../../protocol/roomcast-v1.ts";
 import type { MessagePacket } from "../contract/broker.ts";
 import {
   type Appended,
+  type FollowedLog,
   type HistoryEntry,
   type HistoryPage,
   type HistoryPolicy,
@@ -183,8 +184,8 @@ export class MemoryHistory implements HistoryStore {
     return this.#logs.end(log);
   }
 
-  async end(log: LogName): Promise<string> {
-    return this.#logs.end(log);
+  async ends(logs: readonly FollowedLog[]): Promise<readonly string[]> {
+    return logs.map(({ log }) => this.#logs.end(log));
   }
 }
 

@@ -172,18 +172,18 @@ export class MemoryPresence implements PresenceStore {
 
   async joinAsUser(user: string, room: string): Promise<AsUserChange> {
     const { online, asUser } = this.#table;
-    if (!online.has(user)) return this.#asUserChange(false);
+    if (!online.has(user)) return this.#asUserChange(user, false);
     const rooms = within(asUser, user, () => new Set<string>());
     const changed = !rooms.has(room);
     rooms.add(room);
-    return this.#asUserChange(changed);
+    return this.#asUserChange(user, changed);
   }
 
   async leaveAsUser(user: string, room: string): Promise<AsUserChange> {
     const rooms = this.#table.asUser.get(user);
     const changed = rooms?.delete(room) ?? false;
     if (rooms?.size === 0) this.#table.asUser.delete(user);
-    return this.#asUserChange(changed);
+    return this.#asUserChange(user, changed);
   }
 
   async reserve(user: string, connection: string, limit: UserLimit): Promise<Reservation> {
@@ -209,9 +209,14 @@ export class MemoryPresence implements PresenceStore {
     return this.#table.claims.get(connection) ?? null;
   }
 
-  #asUserChange(changed: boolean): AsUserChange {
+  async instances(): Promise<readonly string[]> {
+    return [...this.#table.attached].map(({ id }) => id);
+  }
+
+  #asUserChange(user: string, changed: boolean): AsUserChange {
     if (changed) this.#table.version++;
-    return { changed, version: this.#table.version };
+    const holders = this.#table.online.get(user)?.length ?? 0;
+    return { changed, version: this.#table.version, holders };
   }
 
   #offline(user: string): boolean {

@@ -72,9 +72,14 @@ export class MemoryQueue {
     this.#once.set(idempotencyKey, { id, until: performance.now() + IDEMPOTENCY_MS });
   }
 
-  bury({ id, data, attempts }: Task, error: string): void {
+  /** Above `most` letters the oldest go. */
+  bury({ id, data, attempts }: Task, error: string, most: number): void {
     const letter = { id, data, attempts, error, diedAt: Date.now() };
     this.letters.set(id, { letter, serial: this.next() });
+    for (const oldest of this.letters.keys()) {
+      if (this.letters.size <= most) return;
+      this.letters.delete(oldest);
+    }
   }
 
   /** Lets those who wait for tasks look again. */
@@ -211,7 +216,7 @@ class MemoryConsumer implements TaskConsumer {
       return "waiting";
     }
     this.#queue.delivered.delete(receipt);
-    this.#queue.bury(task, error);
+    this.#queue.bury(task, error, this.#terms.maxDead);
     return "dead";
   }
 
@@ -259,7 +264,7 @@ class MemoryConsumer implements TaskConsumer {
 
   #abandoned(task: Task): void {
     const error = describeAbandoned(task.error);
-    this.#queue.bury(task, error);
+    this.#queue.bury(task, error, this.#terms.maxDead);
     this.#observer.buried({ id: task.id, error });
   }
 }

@@ -4,10 +4,12 @@ import type { Keys } from "./keys.ts";
 import type { ClientFactory } from "./net/client-factory.ts";
 import { ClusterServers } from "./net/cluster-servers.ts";
 import type { Client } from "./net/connection.ts";
-import { Scripts } from "./net/run.ts";
+import { inTime, Scripts } from "./net/run.ts";
 import type { Servers } from "./net/servers.ts";
 import type { Shard } from "./net/shard.ts";
 import { SingleServer } from "./net/single-server.ts";
+
+const NOBODY_KNOWS: Promise<boolean> = Promise.resolve(false);
 
 /** What a link asks of its owner. */
 export interface LinkEvents {
@@ -16,6 +18,8 @@ export interface LinkEvents {
    * anew.
    */
   joining(client: Client, buckets: readonly number[]): Promise<void>;
+  /** How many instances there are, as the server that holds a bucket knows. */
+  living(bucket: number): Promise<number>;
   /** Something about Redis that people should know. */
   trouble(error: unknown): void;
 }
@@ -49,6 +53,7 @@ export class RedisLink implements Transport {
       wanted: (shard: Shard) => this.#wantedOf(shard),
       receive: (message: Buffer, channel: Buffer) => this.#receive(message, channel.toString()),
       joining: ({ buckets }: Shard, client: Client) => events.joining(client, buckets),
+      living: ({ buckets }: Shard) => events.living(buckets[0] ?? 0),
       changed: () => this.broker.transportChanged(),
       leaving: (channel: string) => this.broker.leaving(channel),
       lost: ({ buckets }: Shard) => this.broker.lost(buckets),
@@ -120,6 +125,16 @@ export class RedisLink implements Transport {
 
   async publish(channel: string, message: Buffer): Promise<void> {
     await this.#servers.of(channel)?.publish(channel, message);
+  }
+
+  async subscribers(channel: string): Promise<number> {
+    const shard = this.#servers.of(channel);
+    if (shard === null) throw new Error("Nobody knows which server holds the channel.");
+    return inTime(shard.subscribers(channel));
+  }
+
+  everybodyHears(channel: string): Promise<boolean> {
+    return this.#servers.of(channel)?.rollCall.ask() ?? NOBODY_KNOWS;
   }
 
   failed(channel: string, reason: Error): void {

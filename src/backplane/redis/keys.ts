@@ -15,9 +15,18 @@ export const CLUSTER_BUCKETS = 256;
 const KINDS: ReadonlySet<string> = new Set([
   ...["broadcast", "room", "user", "instance", "connection", "receipt", "changes"],
   ...["log", "log-end", "log-bytes", "idempotency", "tasks", "tasks-once", "tasks-errors"],
-  ...["tasks-dead", "tasks-dead-index", "workers", "instances", "cluster", "owners", "buckets"],
+  ...[
+    "tasks-dead",
+    "tasks-dead-index",
+    "tasks-sweeper",
+    "workers",
+    "instances",
+    "cluster",
+    "owners",
+    "buckets",
+  ],
   ...["rooms", "holders", "present", "places", "claims", "reservations", "reserving"],
-  ...["members", "as-user"],
+  ...["members", "as-user", "told", "everybody"],
 ]);
 
 /** @throws ConfigurationError for a prefix that lies within the names of another. */
@@ -115,6 +124,11 @@ export class Keys {
   /** A key that is written for its place in the stream to the replicas. */
   markIn(bucket: number): string {
     return `${this.#prefixes[bucket]}replicated`;
+  }
+
+  /** A channel that every instance is subscribed to while it hears everything of a server. */
+  rollCallIn(bucket: number): string {
+    return `${this.#prefixes[bucket]}everybody`;
   }
 
   /** How many buckets there are, as whoever came first has stored it. */

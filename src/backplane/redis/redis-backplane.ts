@@ -81,6 +81,7 @@ class RedisAttachment implements Attachment {
     const clients = clientFactory(location, instance.id);
     this.#link = new RedisLink(clients, keys, this.#attentive(instance), sender, {
       joining: (client, buckets) => this.#join(client, buckets),
+      living: (bucket) => this.presence.living(bucket),
       trouble: (error) => this.#report(error),
     });
     const { broker, scripts } = this.#link;
@@ -151,7 +152,8 @@ class RedisAttachment implements Attachment {
         const { type, room } = packet;
         const change = { user, room, joined: type === "join", version: packet.version };
         const version = this.presence.roomsAsUser.note(change);
-        return version === null ? 0 : instance.receive(channel, { ...packet, version });
+        const known = version === null ? ({ outdated: true } as const) : { version };
+        return instance.receive(channel, { ...packet, ...known });
       },
     };
   }

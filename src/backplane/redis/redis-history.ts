@@ -6,6 +6,7 @@ import { BEGINNING } from "../../protocol/roomcast-v1.ts";
 import type { MessagePacket } from "../contract/broker.ts";
 import {
   type Appended,
+  type FollowedLog,
   type HistoryEntry,
   type HistoryPage,
   type HistoryPolicy,
@@ -26,10 +27,10 @@ const SPARE = 100;
 
 /** What the scripts below begin with: where a log ends. The newest entry tells where the key is lost. */
 const END = `
-local function endOfLog()
-  local position = redis.call('GET', KEYS[2])
+local function endOfLog(log, key)
+  local position = redis.call('GET', key)
   if position then return position end
-  local newest = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
+  local newest = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
   if not newest then return '0' end
   -- One that somebody else wrote has no nonce, or none that is one.
   local nonce = newest[2][4] or ''
@@ -52,7 +53,7 @@ if KEYS[4] then
   local first = redis.call('GET', KEYS[4])
   if first then return {first, 0} end
 end
-local prev = endOfLog()
+local prev = endOfLog(KEYS[1], KEYS[2])
 local id = redis.call('XADD', KEYS[1], '*', 'prev', prev, 'nonce', ARGV[2], 'packet', ARGV[1])
 local position = id .. '~' .. ARGV[2]
 local length, size = redis.call('XLEN', KEYS[1]), #ARGV[1] + ${ENTRY_BYTES}
@@ -106,7 +107,7 @@ while more == 0 do
     from = '(' .. entry[1]
   end
 end
-return {endOfLog(), entries, more}
+return {endOfLog(KEYS[1], KEYS[2]), entries, more}
 `);
 
 /** The newest entries, newest first, and where the log ends. */
@@ -125,15 +126,21 @@ while #entries < limit and size < bytes do
     before = '(' .. entry[1]
   end
 end
-return {endOfLog(), entries}
+return {endOfLog(KEYS[1], KEYS[2]), entries}
 `);
 
-/** Where the log ends; somebody listens, so that is remembered for longer. */
-const RENEW_END = defineScript(`${END}
--- KEYS: log, log end
--- ARGV: end's ttl (ms)
-redis.call('PEXPIRE', KEYS[2], ARGV[1])
-return endOfLog()
+/** Where logs end; somebody listens, so that is remembered for longer. One that cannot be read harms no other. */
+const RENEW_ENDS = defineScript(`${END}
+-- KEYS: log, log end; and so on
+-- ARGV: end's ttl (ms) of each
+-- Answers a position for each, or an empty text
+local ends = {}
+for i, ttl in ipairs(ARGV) do
+  local ok, position = pcall(endOfLog, KEYS[i * 2 - 1], KEYS[i * 2])
+  redis.call('PEXPIRE', KEYS[i * 2], ttl)
+  ends[i] = ok and position or ''
+end
+return ends
 `);
 
 /** How many times longer than its log the end of a log is kept. */
@@ -201,7 +208,9 @@ export class RedisHistory implements HistoryStore {
     let end: string | null = null;
     try {
       // Before subscribing, so that nothing falls between the two.
-      end = await this.end(log, policy);
+      const [found] = await this.ends([{ log, policy }]);
+      // Rejects with the reason why nobody can tell.
+      end = found ?? (await this.tail(log, 0, 0)).end;
     } catch (error) {
       if (!(error instanceof BackplaneUnavailableError)) throw error;
     } finally {
@@ -210,10 +219,22 @@ export class RedisHistory implements HistoryStore {
     return end;
   }
 
-  async end(log: LogName, { ttlMs }: HistoryPolicy): Promise<string> {
-    const args = [String(ttlMs * END_OUTLIVES)];
-    const reply = await this.#scripts.run(RENEW_END, this.#keysOf(log), args);
-    return typeof reply === "string" ? reply : BEGINNING;
+  async ends(logs: readonly FollowedLog[]): Promise<readonly (string | null)[]> {
+    const ends: (string | null)[] = logs.map(() => null);
+    const buckets = new Map<number, number[]>();
+    for (const [index, { log }] of logs.entries()) {
+      const bucket = this.#keys.bucketFor(log);
+      buckets.set(bucket, [...(buckets.get(bucket) ?? []), index]);
+    }
+    const ask = async (indexes: readonly number[]): Promise<void> => {
+      const asked = indexes.flatMap((index) => logs[index] ?? []);
+      const keys = asked.flatMap(({ log }) => this.#keysOf(log));
+      const args = asked.map(({ policy }) => String(policy.ttlMs * END_OUTLIVES));
+      const found = (await this.#scripts.run(RENEW_ENDS, keys, args)) as string[];
+      for (const [i, index] of indexes.entries()) ends[index] = found[i] || null;
+    };
+    await Promise.all([...buckets.values()].map(ask));
+    return ends;
   }
 
   #keysOf(log: LogName): string[] {

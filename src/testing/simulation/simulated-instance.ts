@@ -145,6 +145,7 @@ export class SimulatedInstance implements Instance {
 
   receive(channel: Channel, packet: Packet): number {
     if (packet.type !== "join" && packet.type !== "leave") return 1;
+    if (packet.outdated) return 0;
     const user = channel.slice("user:".length);
     this.#note(user, packet.room, packet.type === "join", packet.version ?? 0);
     return 1;

@@ -22,6 +22,7 @@ async function join(port: number, id: string): Promise<{ recorder: Recorder; lin
   const makeClient = clientFactory({ url: `redis://127.0.0.1:${port}` }, `${id} é`);
   const link = new RedisLink(makeClient, new Keys("ws:"), recorder, `${id}#1`, {
     joining: async () => {},
+    living: async () => 0,
     trouble: (error) => void recorder.troubles.push(String(error)),
   });
   onDispose(() => link.stop());

@@ -20,6 +20,8 @@ test("a Cluster that loses one server delivers what was on its way through the o
     unsubscribe: () => {},
     isSubscribed: () => false,
     publish: async (name, bytes) => void sent.push({ name, bytes }),
+    subscribers: async () => 0,
+    everybodyHears: async () => true,
     failed: () => {},
   };
   const sender = new EchoBroker(new Recorder("a"), keys, "a#1", transport);

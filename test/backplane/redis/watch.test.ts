@@ -1,8 +1,10 @@
+import { setTimeout as wait } from "node:timers/promises";
 import { createClient } from "@redis/client";
 import { expect, test } from "vitest";
 import type { Attachment } from "../../../src/backplane/contract/backplane.ts";
 import { Changes } from "../../../src/backplane/redis/presence/changes.ts";
 import { redisBackplane } from "../../../src/backplane/redis/redis-backplane.ts";
+import { Roster } from "../../../src/presence/roster.ts";
 import { type PresenceChange, PresenceWatch } from "../../../src/presence/watch.ts";
 import { useDisposals } from "../../support/disposals.ts";
 import { Recorder } from "../../support/recorder.ts";
@@ -37,10 +39,11 @@ async function join(port: number, id: string): Promise<Joined> {
 
 /** Reads who is in the room on this instance. */
 async function watch({ presence }: Joined): Promise<() => Promise<PresenceChange | null>> {
-  const watching = new PresenceWatch("room", () => presence.roomUsers("room"));
-  onDispose(await presence.watch("room", watching));
+  const roster = new Roster(() => presence.roomUsers("room"));
+  const watching = new PresenceWatch("room", roster);
+  onDispose(await presence.watch("room", roster));
   onDispose(() => watching.end());
-  watching.missed();
+  roster.missed();
   return () => watching.next();
 }
 
@@ -113,16 +116,78 @@ test("garbage on a channel of changes is passed over", async () => {
   expect(await next()).toEqual({ type: "join", user: "alice", room: "room" });
 });
 
-test("watchers compare again and again, for a message that is lost is told by nobody", async () => {
-  const changes = new Changes(async () => () => {}, LEASE_MS, 50);
-  let compared = 0;
-  await new Promise<void>((resolve) => {
-    const missed = (): void => {
-      compared++;
-      if (compared === 3) resolve();
-    };
-    void changes.watch(["channel"], { changed: () => {}, missed });
+test("watchers compare a number again and again, and list only when a message was lost", async () => {
+  let listener: (message: Buffer) => boolean = () => false;
+  const listen = async (_channel: string, listening: typeof listener) => {
+    listener = listening;
+    return () => {};
+  };
+  const changes = new Changes(listen, LEASE_MS, 50);
+  let told = 5;
+  let asked = 0;
+  const seen: string[] = [];
+  const lastTold = async () => {
+    asked++;
+    return told;
+  };
+  await changes.watch([{ channel: "channel", lastTold }], {
+    changed: (user, present) => seen.push(`${present ? "+" : "-"}${user}`),
+    missed: () => seen.push("missed"),
   });
-  changes.stop();
-  expect(compared).toBe(3);
+  onDispose(() => changes.stop());
+  const say = (text: string): boolean => listener(Buffer.from(text));
+  const comparedAgain = async (): Promise<void> => {
+    const before = asked;
+    await expect.poll(() => asked).toBeGreaterThan(before + 1);
+  };
+  told = 9;
+  expect([say("+alice\n5\n7"), say("+bob\n7\n9")]).toEqual([true, true]);
+  await comparedAgain();
+  expect(seen).toEqual(["+alice", "+bob"]);
+  // The last one was lost: it is found by comparing.
+  told = 12;
+  await comparedAgain();
+  expect(seen.splice(0)).toEqual(["+alice", "+bob", "missed"]);
+  // One in between was lost: the next one shows it.
+  told = 20;
+  say("-bob\n15\n20");
+  expect(seen.splice(0)).toEqual(["-bob", "missed"]);
+  await comparedAgain();
+  // The last to go leaves an empty place, where all begins anew.
+  told = 0;
+  say("-alice\n20\n0");
+  await comparedAgain();
+  told = 30;
+  say("+carol\n0\n30");
+  await comparedAgain();
+  expect(seen).toEqual(["-alice", "+carol"]);
+});
+
+test("a new connection costs a watcher of a room one number, however many are in it", async () => {
+  const { port, url } = await startRedis();
+  const [a, b] = [await join(port, "a"), await join(port, "b")];
+  const users = Array.from({ length: 2000 }, (_, i) => `user ${i}`);
+  await Promise.all(users.map((user) => a.presence.enter("room", user)));
+  const next = await watch(b);
+  expect((await next())?.type).toBe("snapshot");
+  const redis = createClient({ url });
+  await redis.connect();
+  onDispose(() => redis.destroy());
+  const scans = async (): Promise<number> => {
+    const stats = await redis.info("commandstats");
+    return Number(/cmdstat_hscan:calls=(\d+)/.exec(stats)?.[1] ?? 0);
+  };
+  const before = await scans();
+  b.proxy.cut();
+  await isNow(b, "degraded");
+  b.proxy.restore();
+  await isNow(b, "connected");
+  await wait(300);
+  expect(await scans()).toBe(before);
+  b.proxy.cut();
+  await isNow(b, "degraded");
+  await a.presence.exit("room", "user 7");
+  b.proxy.restore();
+  expect(await next()).toEqual({ type: "leave", user: "user 7", room: "room" });
+  expect(await scans()).toBeGreaterThan(before);
 });

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { redisBackplane } from "../../../src/backplane/redis/redis-backplane.ts";
+import { Roster } from "../../../src/presence/roster.ts";
 import { PresenceWatch } from "../../../src/presence/watch.ts";
 import { Recorder } from "../../../src/testing/recorder.ts";
 import { Seeded } from "../../../src/testing/simulation/seeded.ts";
@@ -18,9 +19,10 @@ test("users who move between instances are never told gone to who watches their 
     for (const each of [a, b, c]) await each.start();
     const users = Array.from({ length: 100 }, (_, i) => `user ${i}`);
     await Promise.all(users.map((user) => a.presence.enter("room", user)));
-    const watching = new PresenceWatch("room", () => c.presence.roomUsers("room"));
-    await c.presence.watch("room", watching);
-    watching.missed();
+    const roster = new Roster(() => c.presence.roomUsers("room"));
+    const watching = new PresenceWatch("room", roster);
+    await c.presence.watch("room", roster);
+    roster.missed();
     expect(await watching.next()).toMatchObject({ type: "snapshot" });
     const told: unknown[] = [];
     const reading = (async () => {
@@ -31,7 +33,7 @@ test("users who move between instances are never told gone to who watches their 
     for (let round = 0; round < 20; round++) {
       const [from, to] = round % 2 === 0 ? [a, b] : [b, a];
       for (const user of users.slice(0, 10)) {
-        watching.missed();
+        roster.missed();
         await clock.sleep(random.between(0, 40));
         await to.presence.enter("room", user);
         await from.presence.exit("room", user);

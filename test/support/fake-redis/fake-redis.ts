@@ -36,6 +36,8 @@ export class FakeRedis {
   #full = false;
   #run = 1;
   #hangsUntil = 0;
+  /** What has arrived while it hangs, in order. */
+  #arrived: (() => void)[] = [];
 
   constructor(clock: VirtualClock, random: Seeded, weather: Weather) {
     this.clock = clock;
@@ -65,9 +67,15 @@ export class FakeRedis {
     this.#unreachable.delete(owner);
   }
 
-  /** Nothing is taken nor answered for so long; everything is afterwards. */
+  /** Nothing is taken nor answered for so long, in milliseconds; everything is afterwards. */
   hang(ms: number): void {
     this.#hangsUntil = this.clock.now + ms;
+    this.clock.after(ms, () => this.#goOn(), "network");
+  }
+
+  #goOn(): void {
+    if (this.pause > 0) return;
+    for (const take of this.#arrived.splice(0)) take();
   }
 
   /** FLUSHALL. */
@@ -107,7 +115,14 @@ export class FakeRedis {
     return min + this.random.next() * (max - min);
   }
 
-  /** How long until the server looks at what has just arrived. */
+  /** The server looks at what has arrived as soon as it does not hang. */
+  arrive(take: () => void): void {
+    this.#goOn();
+    if (this.pause > 0) this.#arrived.push(take);
+    else take();
+  }
+
+  /** How long it goes on hanging, in milliseconds. */
   get pause(): number {
     return Math.max(0, this.#hangsUntil - this.clock.now);
   }
@@ -136,6 +151,10 @@ export class FakeRedis {
       case "UNSUBSCRIBE":
         for (const channel of args) client?.channels.delete(channel);
         return args.length;
+      case "PUBSUB": {
+        const [, channel = ""] = args;
+        return [channel, [...this.#clients].filter(({ channels }) => channels.has(channel)).length];
+      }
       case "WAIT":
         return Number(args[0]);
       default:
@@ -211,7 +230,8 @@ class FakeClient extends EventEmitter {
 
   async connect(): Promise<void> {
     const server = this.#server;
-    await server.clock.sleep(server.delay() + server.pause);
+    await server.clock.sleep(server.delay());
+    await new Promise<void>((resolve) => server.arrive(resolve));
     if (!server.isReachable(this.owner)) throw new Error("connect ECONNREFUSED");
     this.#open = true;
     server.connected(this);
@@ -274,11 +294,13 @@ class FakeClient extends EventEmitter {
       clock.after(
         this.#lastUp - clock.now,
         () =>
-          this.#arrive(name, args, (reply) => {
-            if (!this.#waiting.delete(call)) return;
-            if (reply instanceof Failure) reject(new ErrorReply(reply.message));
-            else resolve(fromReply(reply, asBytes(options)));
-          }),
+          this.#server.arrive(() =>
+            this.#arrive(name, args, (reply) => {
+              if (!this.#waiting.delete(call)) return;
+              if (reply instanceof Failure) reject(new ErrorReply(reply.message));
+              else resolve(fromReply(reply, asBytes(options)));
+            }),
+          ),
         "network",
       );
     });
@@ -295,12 +317,6 @@ class FakeClient extends EventEmitter {
 
   #arrive(name: string, args: readonly string[], answer: (reply: Reply) => void): void {
     const server = this.#server;
-    if (server.pause > 0) {
-      // In the order of arrival, once it goes on.
-      this.#lastUp = Math.max(this.#lastUp, server.clock.now + server.pause);
-      server.clock.after(server.pause, () => this.#arrive(name, args, answer), "network");
-      return;
-    }
     if (this.#open) {
       const reply = server.execute(name, args, this);
       this.#down(() => answer(reply));

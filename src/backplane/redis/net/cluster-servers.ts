@@ -148,6 +148,7 @@ export class ClusterServers implements Servers {
         buckets,
         canary: this.#keys.channelIn(buckets[0] ?? 0, this.#canary),
         mark: this.#keys.markIn(buckets[0] ?? 0),
+        rollCall: this.#keys.rollCallIn(buckets[0] ?? 0),
         sharded: true,
         bucketOf: (channel) => this.#keys.bucketOf(channel),
         makeClient: () => this.#clients.make(address),
@@ -158,6 +159,7 @@ export class ClusterServers implements Servers {
         leaving: this.#events.leaving,
         joining: this.#events.joining,
         flows: this.#events.changed,
+        living: this.#events.living,
         lost: () => this.#events.lost(shard),
         down: (reason) => {
           if (!this.#isCurrent(shard)) return;

@@ -21,6 +21,8 @@ export interface ServersEvents {
   leaving(channel: string): void;
   /** See `ShardEvents`. */
   joining(shard: Shard, client: Client): Promise<void>;
+  /** See `ShardEvents`. */
+  living(shard: Shard): Promise<number>;
   /** `complete` may have changed. */
   changed(): void;
   /** Messages flow no more on the channels of a server. */

@@ -1,5 +1,6 @@
 import { type Client, Connection, heard } from "./connection.ts";
 import { Replication } from "./replication.ts";
+import { RollCall } from "./roll-call.ts";
 import { type SubscriptionOptions, Subscriptions } from "./subscriptions.ts";
 
 /** How often an instance sends itself a message, to know that its subscriptions live; in milliseconds. */
@@ -14,6 +15,8 @@ export interface ShardOptions extends Pick<SubscriptionOptions, "sharded" | "buc
   readonly canary: string;
   /** A key in one of them that nobody reads. */
   readonly mark: string;
+  /** A channel in one of them that every instance subscribes to last, and nobody publishes to. */
+  readonly rollCall: string;
   makeClient(): Promise<Client>;
 }
 
@@ -30,6 +33,8 @@ export interface ShardEvents {
    */
   joining(shard: Shard, client: Client): Promise<void>;
   flows(): void;
+  /** How many instances there are, as this shard knows. */
+  living(shard: Shard): Promise<number>;
   /** Messages flow no more. */
   lost(): void;
   /** A connection was lost, or could not be made. */
@@ -47,6 +52,9 @@ export class Shard {
   readonly replication: Replication;
   readonly #sharded: boolean;
   readonly #canary: string;
+  /** Asks whether all who should hear what is published do. */
+  readonly rollCall: RollCall;
+  readonly #rollCallChannel: string;
   readonly #events: ShardEvents;
   readonly #commands: Connection;
   readonly #subscriber: Connection;
@@ -55,7 +63,12 @@ export class Shard {
   #canariesOut = 0;
 
   constructor(options: ShardOptions, events: ShardEvents) {
-    const { buckets, canary, mark, sharded, bucketOf, makeClient } = options;
+    const { buckets, canary, mark, rollCall, sharded, bucketOf, makeClient } = options;
+    this.#rollCallChannel = rollCall;
+    this.rollCall = new RollCall({
+      hearing: () => this.subscribers(rollCall),
+      living: () => events.living(this),
+    });
     this.replication = new Replication(makeClient, mark);
     this.buckets = buckets;
     this.#canary = canary;
@@ -99,6 +112,15 @@ export class Shard {
     heard(client);
   }
 
+  /** How many are subscribed to the channel, at the moment Redis takes what was published before. */
+  async subscribers(channel: string): Promise<number> {
+    const client = this.#commands.client;
+    if (client === null) throw new Error("There is no connection to Redis.");
+    const what = this.#sharded ? "SHARDNUMSUB" : "NUMSUB";
+    const [, count] = (await client.sendCommand(["PUBSUB", what, channel])) as [string, number];
+    return Number(count);
+  }
+
   /** Resolves when both connections were tried once, whether or not Redis is there. */
   async start(): Promise<void> {
     this.#canaryTimer = setInterval(() => this.#sendCanary(), CANARY_EVERY_MS).unref();
@@ -124,7 +146,9 @@ export class Shard {
     client.on("sharded-channel-moved", () => {
       this.#subscriber.rebuild(new SlotMovedError());
     });
-    await this.subscriptions.connected(client, [this.#canary, ...this.#events.wanted()]);
+    const wanted = [this.#canary, ...this.#events.wanted()];
+    // Whoever is subscribed to that of the roll call hears everything.
+    await this.subscriptions.connected(client, wanted, this.#rollCallChannel);
     await this.#joinIfUp();
   }
 

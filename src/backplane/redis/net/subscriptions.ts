@@ -70,13 +70,14 @@ export class Subscriptions {
     this.#work();
   }
 
-  /** Subscribes to these on a new connection. Resolves when Redis has confirmed them all. */
-  async connected(client: Client, channels: Iterable<string>): Promise<void> {
+  /** Subscribes to these on a new connection, and then to a `last` one. Resolves when Redis has confirmed them all. */
+  async connected(client: Client, channels: Iterable<string>, last: string): Promise<void> {
     this.disconnected();
     this.#client = client;
     for (const channel of channels) this.#missing.add(channel);
     this.#work();
     while (this.#working !== null) await this.#working;
+    if (this.#client === client) await this.add(last);
     this.#complete = this.#client === client;
   }
 

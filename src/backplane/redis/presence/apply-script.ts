@@ -3,7 +3,7 @@ import { LIVENESS } from "./liveness.ts";
 
 /** Records, one after another; each says what it has come to, and one that fails harms no other. */
 const APPLY_BODY = `
--- KEYS: 1 instances, 2 cluster, 3 owners, 4 records (of 6), 5 as-user changes, 6 doubts; then those of each change
+-- KEYS: 1 instances, 2 cluster, 3 owners, 4 records (of 6), 5 as-user changes, 6 doubts, 7 told; then those of each change
 -- ARGV: 1 lease (ms), 2 incarnation, 3 owner, 4 generation, 5 number of the batch, 6 whose records, 7 command that
 --   publishes, 8 base of channels of changes, 9 for how long keys are kept (ms); then of each change: what, and
 --   + place member value lost  KEYS present              - place member           KEYS present
@@ -28,8 +28,24 @@ if whose ~= own then
   redis.call('HSET', KEYS[2], 'sweeper:' .. whose, string.format('%.0f', now + 5000))
 end
 local records, publish, channels, keep = KEYS[4], ARGV[7], ARGV[8], ARGV[9]
-local function tell(place, text)
-  if string.sub(place, 1, 6) ~= 'rooms:' then redis.pcall(publish, channels .. place, text) end
+-- Of a room or those online; nobody watches the rooms of a user. 'present': of the place somebody left.
+local function tell(place, text, present)
+  if string.sub(place, 1, 6) == 'rooms:' then return end
+  -- Each names the one before it: who compares these knows whether all have come.
+  local before, this = 0, 0
+  if present and redis.call('EXISTS', present) == 0 then
+    before = tonumber(redis.call('HGET', KEYS[7], place) or 0)
+    redis.call('HDEL', KEYS[7], place)
+  else
+    this = redis.call('HINCRBY', KEYS[7], place, 1)
+    if this > 1 then before = this - 1
+    else
+      -- Another number than the place ever had.
+      this = tonumber(time[1]) * 1000000 + tonumber(time[2])
+      redis.call('HSET', KEYS[7], place, string.format('%.0f', this))
+    end
+  end
+  redis.pcall(publish, channels .. place, string.format('%s\\n%.0f\\n%.0f', text, before, this))
 end
 local function add(present, place, member, value, lost)
   local field = 'm' .. place .. '\\n' .. member
@@ -58,7 +74,7 @@ local function remove(present, place, member)
   if redis.call('HDEL', records, 'm' .. place .. '\\n' .. member) == 0 then return '0' end
   if redis.call('HINCRBY', present, member, -1) > 0 then return '0' end
   redis.call('HDEL', present, member)
-  tell(place, '-' .. member)
+  tell(place, '-' .. member, present)
   return '1'
 end
 local function claim(key, id, restored)
@@ -91,17 +107,17 @@ local function reserve(key, user, connection, max, full)
   return table.concat(reply, '\\t')
 end
 local function asuser(present, key, user, room, sign, version)
-  if redis.call('HEXISTS', present, user) == 0 then return (unsure > 0 and '?' or '0') .. '\\t0' end
+  local holders = redis.call('HGET', present, user)
+  if not holders then return (unsure > 0 and '?' or '0') .. '\\t0\\t0' end
   local before = redis.call('HGET', key, room)
   local last = before and tonumber(string.sub(before, 2)) or 0
   version = tonumber(version)
-  if version > 0 and version <= last then return '0\\t' .. string.format('%.0f', last) end
+  if version > 0 and version <= last then return string.format('0\\t%.0f\\t', last) .. holders end
   local was = before and string.sub(before, 1, 1) or '-'
   if version == 0 then
     local all = redis.call('HGET', key, '')
     local highest = math.max(last, all and tonumber(all) or 0)
-    -- Others may be about to write again what was there before a loss.
-    if was == sign and (before or unsure == 0) then return '0\\t' .. string.format('%.0f', highest) end
+    -- Noted also where it changes nothing: what is of an earlier moment may come later.
     version = math.max(tonumber(time[1]) * 1000000 + tonumber(time[2]), highest + 1)
   end
   local text = string.format('%.0f', version)
@@ -111,7 +127,7 @@ local function asuser(present, key, user, room, sign, version)
   redis.call('PEXPIRE', key, keep)
   redis.call('ZADD', KEYS[5], text, user)
   redis.call('PEXPIRE', KEYS[5], keep)
-  return (was == sign and '0' or '1') .. '\\t' .. text
+  return (was == sign and '0' or '1') .. '\\t' .. text .. '\\t' .. holders
 end
 local function judge(place, member)
   local field = 'm' .. place .. '\\n' .. member
@@ -148,7 +164,7 @@ local function make(what, k, l, a, b, c, d)
   redis.call('ZREM', k, whose .. ':' .. b)
   return '0'
 end
-local outcomes, key, arg = {}, 7, 10
+local outcomes, key, arg = {}, 8, 10
 while ARGV[arg] do
   local what, keys, args = ARGV[arg], 1, 2
   if what == '+' then args = 4
@@ -169,6 +185,7 @@ end
 if number == 0 or unsure > 0 then
   redis.call('PEXPIRE', KEYS[4], keep)
   redis.call('PEXPIRE', KEYS[6], keep)
+  redis.call('PEXPIRE', KEYS[7], keep)
 end
 local answer = table.concat(outcomes, '\\n')
 redis.call('HSET', KEYS[3], own .. ':answer', answer)

@@ -34,6 +34,10 @@ export class BucketKeys {
     return `${this.#prefix}doubts`;
   }
 
+  get told(): string {
+    return `${this.#prefix}told`;
+  }
+
   get asUserChanges(): string {
     return `${this.#prefix}as-user-changes`;
   }

@@ -3,7 +3,7 @@ import { LIVENESS } from "./liveness.ts";
 
 /** O(1) in what is stored; O(instances) only after a silence or a loss. */
 export const BEAT: Script = defineScript(`#!lua flags=allow-oom
--- KEYS: 1 instances, 2 cluster, 3 owners, 4 buried, 5 records, 6 doubts
+-- KEYS: 1 instances, 2 cluster, 3 owners, 4 buried, 5 records, 6 doubts, 7 told
 -- ARGV: 1 lease (ms), 2 incarnation, 3 owner, 4 generation it knows, 5 random, 6 number of the last batch it
 --   knows to be taken, 7 for how long keys are kept (ms), 8 how many incarnations it knew, 9 which run of Redis this
 --   is (or nothing)
@@ -75,7 +75,7 @@ redis.call('HSET', KEYS[2], 'lastbeat', string.format('%.0f', now))
 redis.call('ZADD', KEYS[1], now + ARGV[1], own)
 redis.call('HSET', KEYS[3], own, ARGV[3])
 if status == 'emptied' then redis.call('HSET', KEYS[3], own .. ':number', ARGV[6], own .. ':answer', '') end
-for i = 1, 6 do redis.call('PEXPIRE', KEYS[i], ARGV[7]) end
+for i = 1, 7 do redis.call('PEXPIRE', KEYS[i], ARGV[7]) end
 local upcoming = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. string.format('%.0f', now), '+inf', 'WITHSCORES', 'LIMIT', 0, 2)
 local nextend = -1
 for i = 1, #upcoming, 2 do
@@ -108,7 +108,7 @@ return 1
 
 /** An incarnation has left, and those it holds have so much time to come back elsewhere. */
 export const LAPSE: Script = defineScript(`#!lua flags=allow-oom
--- KEYS: 1 instances
+-- KEYS: 1 instances, 2 owners
 -- ARGV: 1 incarnation, 2 when its lease ends (ms from now)
 local time = redis.call('TIME')
 local lease = tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or 0)
@@ -116,6 +116,7 @@ local lease = tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or 0)
 if lease == 0 then return 0 end
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 redis.call('ZADD', KEYS[1], 'XX', string.format('%.0f', now + ARGV[2]), ARGV[1])
+redis.call('HSET', KEYS[2], ARGV[1] .. ':left', '1')
 return 1
 `);
 
@@ -125,7 +126,7 @@ export const DROP: Script = defineScript(`#!lua flags=allow-oom
 -- ARGV: 1 incarnation, 2 for how long it is known (ms), 3 '1' if it is dead, and not leaving
 local last = redis.call('HMGET', KEYS[2], ARGV[1] .. ':number', ARGV[1] .. ':answer')
 redis.call('ZREM', KEYS[1], ARGV[1])
-redis.call('HDEL', KEYS[2], ARGV[1], ARGV[1] .. ':number', ARGV[1] .. ':answer')
+redis.call('HDEL', KEYS[2], ARGV[1], ARGV[1] .. ':number', ARGV[1] .. ':answer', ARGV[1] .. ':left')
 redis.call('HDEL', KEYS[4], 'sweeper:' .. ARGV[1])
 redis.call('DEL', KEYS[5])
 if ARGV[3] == '1' then

@@ -6,13 +6,16 @@
 //                             back (it went back to an older state, and holds what was taken away since)
 //   doubts             hash   after a loss: c<inc> → 1 once it is complete; m<place>\n<member> → the incarnation that
 //                             was the first to add it since, or * if somebody held it before
-//   owners             hash   incarnation → "<session> <instance>"; <inc>:number, <inc>:answer: its last batch
+//   owners             hash   incarnation → "<session> <instance>"; <inc>:number, <inc>:answer: its last batch;
+//                             <inc>:left → 1 if it has left users in grace
 //   buried             hash   incarnation that was cleared away → "<number>\n<answer>" of its last batch
 //   records:<inc>      hash   record → value: everything that incarnation states; what `recordId` makes
 //     m<place>\n<member>        it holds a member          counted in  present:<place>
 //     c<id>                     it holds a connection id    named in    connection:<id>
 //     s<user>\n<connection>     it holds a user's place     listed in   seats:<user>
 //   present:<place>    hash   member → how many incarnations hold it (never 0)
+//   told               hash   place → number of the last change of it that was published; the first one's is the
+//                             time (µs). Absent while it is empty
 //   connection:<id>    string incarnation
 //   seats:<user>       zset   <inc>:<connection>, in the order of asking
 //   as-user:<user>     hash   room → +<version> or -<version> (joined, left)

@@ -57,15 +57,17 @@ return found
 /** The living incarnations, with their instances. */
 export const LIVING: Script = defineScript(`
 -- KEYS: 1 instances, 2 cluster, 3 owners
--- ARGV: 1 lease (ms)
+-- ARGV: 1 lease (ms), 2 'there' if those who have left users in grace do not count
 -- Answers incarnation and owner of each; nil when Redis is empty
 ${LIVENESS}
 if not generation then return false end
 local from = silent and '(0' or '(' .. string.format('%.0f', now)
 local living = {}
 for _, incarnation in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], from, '+inf')) do
-  living[#living + 1] = incarnation
-  living[#living + 1] = redis.call('HGET', KEYS[3], incarnation) or ''
+  if ARGV[2] ~= 'there' or redis.call('HEXISTS', KEYS[3], incarnation .. ':left') == 0 then
+    living[#living + 1] = incarnation
+    living[#living + 1] = redis.call('HGET', KEYS[3], incarnation) or ''
+  end
 end
 return living
 `);

@@ -62,10 +62,7 @@ export class Reads {
   /** The living instances that hold the member, and what each says of it. */
   async find(place: string, member: string): Promise<{ instance: string; value: string }[]> {
     if (!(await this.has(place, member))) return [];
-    const keys = [this.#keys.instances, this.#keys.cluster, this.#keys.owners];
-    const living = (await this.#scripts.run(LIVING, keys, [this.#leaseMs])) as string[] | null;
-    if (living === null) throw new EmptyRedisError();
-    const owners = [...batches(living, 2)];
+    const owners = await this.#living("all");
     const records = owners.map(([incarnation = ""]) => this.#keys.records(incarnation));
     if (records.length === 0) return [];
     const field = `m${place}\n${member}`;
@@ -74,6 +71,32 @@ export class Reads {
       const value = values[index];
       return typeof value === "string" ? [{ instance: instanceOf(owner), value }] : [];
     });
+  }
+
+  /** Those whose leases are not over, and which have not left, each once. */
+  async instances(): Promise<readonly string[]> {
+    const there = await this.#living("there");
+    return [...new Set(there.map(([, owner = ""]) => instanceOf(owner)))];
+  }
+
+  /** The number of the last change of a place that was told; 0 for an empty one. */
+  async lastTold(place: string): Promise<number> {
+    const told = await this.#scripts.command(["HGET", this.#keys.told, place]);
+    return Number(told ?? 0);
+  }
+
+  /** How many incarnations there are, those left out that have left. */
+  async living(): Promise<number> {
+    return (await this.#living("there")).length;
+  }
+
+  /** Incarnation and owner of each whose lease is not over; "there": which has not left users in grace. */
+  async #living(which: "all" | "there"): Promise<string[][]> {
+    const keys = [this.#keys.instances, this.#keys.cluster, this.#keys.owners];
+    const args = [this.#leaseMs, which];
+    const living = (await this.#scripts.run(LIVING, keys, args)) as string[] | null;
+    if (living === null) throw new EmptyRedisError();
+    return [...batches(living, 2)];
   }
 
   /** The instance that holds a connection id its caller chose. */

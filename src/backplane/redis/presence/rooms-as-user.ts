@@ -3,6 +3,7 @@ import type { Broker, MembershipPacket } from "../../contract/broker.ts";
 import type { AsUserChange } from "../../contract/presence-store.ts";
 import { type AsUserRecord, ONLINE, type Subject } from "../../core/change.ts";
 import type { Ledger } from "../../core/ledger.ts";
+import { inTime } from "../net/run.ts";
 import { AsUserRooms } from "./as-user-rooms.ts";
 
 /** How long an outage may go unnoticed, and the longest pause until the next attempt to connect; in milliseconds. */
@@ -25,20 +26,50 @@ export class RoomsAsUser {
   /** Changes that this instance made a moment ago, and when: others may not have been told. */
   readonly #recent: Map<AsUserRecord, number> = new Map();
 
+  /** `<user>\n<room>` → the last change that was asked for. */
+  readonly #last: Map<string, Promise<AsUserChange>> = new Map();
+
   constructor(host: RoomsAsUserHost) {
     this.#host = host;
   }
 
-  async change(user: string, room: string, joined: boolean): Promise<AsUserChange> {
-    const outcome = await this.#host.ledgerOf(user).changeAsUser(user, room, joined);
-    if (outcome?.type !== "as-user") return { changed: this.#holds(user), version: 0 };
-    const { version } = outcome;
-    const changed = outcome.changed === true;
-    if (changed) {
-      this.note({ user, room, joined, version });
-      this.#remember({ user, room, joined, version });
+  /** After those of the same room that were asked for before: each is told by itself what it has come to. */
+  change(user: string, room: string, joined: boolean): Promise<AsUserChange> {
+    const key = `${user}\n${room}`;
+    const before = this.#last.get(key);
+    const change =
+      before === undefined
+        ? this.#change(user, room, joined)
+        : before.then(() => this.#change(user, room, joined));
+    const done = change.finally(() => {
+      if (this.#last.get(key) === done) this.#last.delete(key);
+    });
+    this.#last.set(key, done);
+    if (before === undefined) return done;
+    // In time also where the service does not answer to any of them.
+    const late = { changed: false, version: 0, holders: null };
+    return inTime(done).catch(() => late);
+  }
+
+  /** Others are told all the same, with the version it has if nobody knows better. */
+  #unanswered(change: AsUserRecord): AsUserChange {
+    this.note(change);
+    return { changed: this.#holds(change.user), version: change.version, holders: null };
+  }
+
+  async #change(user: string, room: string, joined: boolean): Promise<AsUserChange> {
+    const after = this.#known.highest(user);
+    const ledger = this.#host.ledgerOf(user);
+    const change = ledger.changeAsUser(user, room, joined, after);
+    const outcome = await change.outcome;
+    if (outcome?.type !== "as-user") {
+      return this.#unanswered({ user, room, joined, version: change.askedAt });
     }
-    return { changed, version };
+    const { version, holders } = outcome;
+    const changed = outcome.changed === true;
+    this.note({ user, room, joined, version });
+    if (changed) this.#remember({ user, room, joined, version });
+    return { changed, version, holders };
   }
 
   /** The user came online here, and these are their rooms. Answers those they are in by now. */

@@ -43,9 +43,9 @@ export class RedisLedgerStore implements LedgerStore {
   }
 
   async beat(writer: Identity, confirmed: number, peers: number): Promise<Beat> {
-    const { instances, cluster, owners, buried, doubts } = this.#keys;
+    const { instances, cluster, owners, buried, doubts, told } = this.#keys;
     const own = this.#keys.records(writer.incarnation);
-    const keys = [instances, cluster, owners, buried, own, doubts];
+    const keys = [instances, cluster, owners, buried, own, doubts, told];
     const random = randomBytes(6).toString("base64url");
     const who = [writer.incarnation, ownerOf(writer), writer.generation];
     const numbers = [String(confirmed), String(KEEP_MS), String(peers), writer.run];
@@ -73,10 +73,11 @@ export class RedisLedgerStore implements LedgerStore {
   }
 
   async apply(writer: Identity, { number, of, changes }: Batch): Promise<Applied> {
-    const { instances, cluster, owners, asUserChanges, doubts } = this.#keys;
+    const { instances, cluster, owners, asUserChanges, doubts, told } = this.#keys;
     const { publishCommand, changesBase } = this.#keys;
     const whose = of ?? writer.incarnation;
-    const keys = [instances, cluster, owners, this.#keys.records(whose), asUserChanges, doubts];
+    const records = this.#keys.records(whose);
+    const keys = [instances, cluster, owners, records, asUserChanges, doubts, told];
     const who = [writer.incarnation, ownerOf(writer), writer.generation, String(number), whose];
     const args = [this.#leaseMs, ...who, publishCommand, changesBase, String(KEEP_MS)];
     for (const change of changes) this.#encode(change, keys, args);
@@ -107,7 +108,8 @@ export class RedisLedgerStore implements LedgerStore {
   }
 
   async lapse(incarnation: string, inMs: number): Promise<void> {
-    await this.#scripts.run(LAPSE, [this.#keys.instances], [incarnation, inMs.toFixed()]);
+    const { instances, owners } = this.#keys;
+    await this.#scripts.run(LAPSE, [instances, owners], [incarnation, inMs.toFixed()]);
   }
 
   async bury(incarnations: readonly string[]): Promise<void> {
@@ -203,7 +205,9 @@ function toOutcome(change: Change, line: string): Outcome {
   if (line.startsWith("E")) return { type: "failed", error: new Error(line.slice(1)) };
   const [first = "", ...rest] = line.split("\t");
   const changed = first === "?" ? null : first === "1";
-  if (change.type === "as-user") return { type: "as-user", changed, version: Number(rest[0]) };
+  if (change.type === "as-user") {
+    return { type: "as-user", changed, version: Number(rest[0]), holders: Number(rest[1] ?? 0) };
+  }
   const { subject } = change;
   switch (subject.kind) {
     case "claim":

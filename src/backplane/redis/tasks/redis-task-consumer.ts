@@ -18,6 +18,8 @@ import { ACKNOWLEDGE, EXTEND, FAIL, LEAVE, RELEASE, SWEEP, TIDY } from "./task-s
 const BLOCK_MS = 1000;
 /** How often it is looked for abandoned tasks, in milliseconds. */
 const SWEEP_EVERY_MS = 1000;
+/** For how long nobody else does, in milliseconds: a little shorter, so that whoever did may do it again. */
+const SWEEP_PAUSE_MS = 700;
 /** How many visibility timeouts a consumer without tasks must be silent to be forgotten. */
 const SILENT_VISIBILITIES = 2;
 /** An unblocking that came before the call it was meant for is sent again, in milliseconds. */
@@ -124,9 +126,10 @@ export class RedisTaskConsumer implements TaskConsumer {
   }
 
   async fail(receipt: string, error: string, final: boolean): Promise<"waiting" | "dead" | "lost"> {
-    const deliveries = final ? 0 : this.#terms.maxDeliveries;
+    const { maxDeliveries, maxDead } = this.#terms;
+    const limits = [final ? 0 : maxDeliveries, maxDead].map(String);
     try {
-      const reply = await this.#run(FAIL, ...partsOf(receipt), error, String(deliveries));
+      const reply = await this.#run(FAIL, ...partsOf(receipt), error, ...limits);
       this.#held.delete(receipt);
       return reply as "waiting" | "dead" | "lost";
     } catch (failure) {
@@ -216,17 +219,15 @@ export class RedisTaskConsumer implements TaskConsumer {
   }
 
   async #sweep(count: number, now: number): Promise<TaskDelivery[]> {
-    const { visibilityMs, maxDeliveries } = this.#terms;
+    const { visibilityMs, maxDeliveries, maxDead } = this.#terms;
     if (now >= this.#tidyAt) {
       this.#tidyAt = now + visibilityMs;
       const silent = String(visibilityMs * SILENT_VISIBILITIES);
       await this.#scripts.run(TIDY, [this.#keys.stream], [...this.#identity, silent]);
     }
-    const limits = [visibilityMs, maxDeliveries, count].map(String);
-    const reply = await this.#scripts.runForBytes(SWEEP, this.#allKeys, [
-      ...this.#identity,
-      ...limits,
-    ]);
+    const limits = [visibilityMs, maxDeliveries, count, maxDead, SWEEP_PAUSE_MS].map(String);
+    const keys = [...this.#allKeys, this.#keys.sweeper];
+    const reply = await this.#scripts.runForBytes(SWEEP, keys, [...this.#identity, ...limits]);
     const [taken, buried, more] = reply as [
       [entry: Buffer, attempt: number, fields: Buffer[]][],
       [id: Buffer, error: Buffer][],

@@ -11,6 +11,8 @@ export interface TaskKeys {
   readonly dead: string;
   /** Hash task → its entry there. */
   readonly deadIndex: string;
+  /** Who looked for abandoned tasks last; expires when it is time to look again. */
+  readonly sweeper: string;
   /** The consumer group of the stream; not a key. */
   readonly group: string;
   /** The task that was added under an idempotency key. */
@@ -25,6 +27,7 @@ export function taskKeys(prefix: string, queue: string): TaskKeys {
     errors: `${prefix}tasks-errors${own}`,
     dead: `${prefix}tasks-dead${own}`,
     deadIndex: `${prefix}tasks-dead-index${own}`,
+    sweeper: `${prefix}tasks-sweeper${own}`,
     group: `${prefix}workers`,
     // Hashed: it may be any text, and no queue's name may run into it.
     once: (idempotencyKey) =>

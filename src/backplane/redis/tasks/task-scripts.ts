@@ -27,8 +27,8 @@ local function forget(entry)
   redis.call('XDEL', KEYS[1], entry)
   redis.call('HDEL', KEYS[2], entry)
 end
--- Answers the task's id.
-local function bury(entry, fields, attempts, reason)
+-- Answers the task's id. Above 'most' letters the oldest go.
+local function bury(entry, fields, attempts, reason, most)
   local data, id = nil, entry
   for i = 1, #fields, 2 do
     if fields[i] == 'data' then data = fields[i + 1] end
@@ -41,6 +41,11 @@ local function bury(entry, fields, attempts, reason)
     data or cjson.encode(fields), 'attempts', attempts, 'error', reason)
   redis.call('HSET', KEYS[4], id, letter)
   forget(entry)
+  for _ = 1, math.min(redis.call('XLEN', KEYS[3]) - most, 100) do
+    local oldest = redis.call('XRANGE', KEYS[3], '-', '+', 'COUNT', 1)[1]
+    redis.call('XDEL', KEYS[3], oldest[1])
+    if redis.call('HGET', KEYS[4], oldest[2][2]) == oldest[1] then redis.call('HDEL', KEYS[4], oldest[2][2]) end
+  end
   return id
 end
 `;
@@ -63,7 +68,11 @@ return id
  * buried, and whether there may be more.
  */
 export const SWEEP: Script = defineScript(`${HOLDING}
--- ARGV: 3 visibility (ms), 4 max deliveries, 5 how many to take over at most
+-- KEYS: 5 who looked last
+-- ARGV: 3 visibility (ms), 4 max deliveries, 5 how many to take over at most, 6 max dead letters,
+--   7 for how long nobody else looks (ms)
+-- All that is pending is gone through to find what is silent: it is enough if one of the workers does.
+if not redis.call('SET', KEYS[5], ARGV[2], 'NX', 'PX', ARGV[7]) then return {{}, {}, 0} end
 local limit = ARGV[5] + 100
 local silent = redis.call('XPENDING', KEYS[1], ARGV[1], 'IDLE', ARGV[3], '-', '+', limit)
 local taken, buried = {}, {}
@@ -74,7 +83,7 @@ for _, row in ipairs(silent) do
     if found then
       local before = redis.call('HGET', KEYS[2], entry)
       local reason = 'No worker finished it.' .. (before and (' Before that: ' .. before) or '')
-      table.insert(buried, {bury(entry, found[2], deliveries, reason), reason})
+      table.insert(buried, {bury(entry, found[2], deliveries, reason, tonumber(ARGV[6])), reason})
     else
       forget(entry)
     end
@@ -84,7 +93,9 @@ for _, row in ipairs(silent) do
     if claimed then table.insert(taken, {entry, deliveries + 1, claimed[2]}) end
   end
 end
-return {taken, buried, (#silent == limit or #taken == tonumber(ARGV[5])) and 1 or 0}
+local more = #silent == limit or #taken == tonumber(ARGV[5])
+if more then redis.call('DEL', KEYS[5]) end
+return {taken, buried, more and 1 or 0}
 `);
 
 /**
@@ -133,7 +144,7 @@ return answers
 
 /** Answers waiting, dead or lost. */
 export const FAIL: Script = defineScript(`${HOLDING}
--- ARGV: 3 entry, 4 attempt, 5 error, 6 max deliveries (0: it is final)
+-- ARGV: 3 entry, 4 attempt, 5 error, 6 max deliveries (0: it is final), 7 max dead letters
 if holding(ARGV[3], ARGV[4]) ~= 'held' then return 'lost' end
 if tonumber(ARGV[4]) < tonumber(ARGV[6]) then
   redis.call('HSET', KEYS[2], ARGV[3], ARGV[5])
@@ -145,7 +156,7 @@ if not found then
   forget(ARGV[3])
   return 'lost'
 end
-bury(ARGV[3], found[2], ARGV[4], ARGV[5])
+bury(ARGV[3], found[2], ARGV[4], ARGV[5], tonumber(ARGV[7]))
 return 'dead'
 `);
 
