@@ -1,3 +1,4 @@
+// Moves in a game: a token says who plays, a schema what they may send, and a handler is two lines.
 import { createServer } from "node:http";
 import { ConnectionManager, WebSocketRouter } from "roomcast";
 import { jwtAuthenticator } from "roomcast/auth";

@@ -1,3 +1,4 @@
+// Tasks that are done once, though they may be tried more often: charging a card.
 import { createClient } from "@redis/client";
 import { TaskQueue } from "roomcast";
 import { redisBackplane } from "roomcast/redis";
