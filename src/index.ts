@@ -105,7 +105,7 @@ export type {
   Target,
   Topic,
 } from "./server/options.ts";
-export type { Disconnected } from "./server/orders/kicks.ts";
+export type { Disconnected } from "./server/orders/disconnected.ts";
 export type { StopOptions } from "./server/shutdown.ts";
 export type { ProcessOptions, TaskQueueOptions } from "./tasks/queue-options.ts";
 export type { TaskCounters, TaskEvent, TaskQueueEvents } from "./tasks/task-events.ts";

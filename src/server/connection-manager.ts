@@ -38,7 +38,7 @@ import {
   type Topic,
   warnOfUnused,
 } from "./options.ts";
-import type { Disconnected } from "./orders/kicks.ts";
+import type { Disconnected } from "./orders/disconnected.ts";
 import { Orders } from "./orders/orders.ts";
 import { Reporter } from "./reporter.ts";
 import type { StopOptions } from "./shutdown.ts";

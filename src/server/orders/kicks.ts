@@ -2,19 +2,8 @@ import type { Channel, DisconnectPacket, Scope } from "../../backplane/contract/
 import { BackplaneUnavailableError } from "../../protocol/errors.ts";
 import type { Addresses } from "../addresses.ts";
 import type { LocalInstance } from "../instance.ts";
+import type { Disconnected } from "./disconnected.ts";
 import type { Carried, GivenOrders } from "./given-orders.ts";
-
-/** What became of an order to close connections. */
-export interface Disconnected {
-  /**
-   * "cluster": every instance that holds such a connection has closed it. "instance": the backplane is away, and only
-   * this instance has. "unknown": some instance has not answered. In the last two cases the order is kept, and given
-   * again, until every instance has answered or counts as gone.
-   */
-  readonly scope: Scope;
-  /** How many connections were closed, as far as is known. */
-  readonly connections: number;
-}
 
 /** Whose connections, and how they are closed. */
 interface Kick {

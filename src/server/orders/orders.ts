@@ -4,8 +4,9 @@ import { checkName } from "../../protocol/names.ts";
 import type { Addresses } from "../addresses.ts";
 import type { LocalInstance } from "../instance.ts";
 import type { CloseOptions, Target } from "../options.ts";
+import type { Disconnected } from "./disconnected.ts";
 import { GivenOrders } from "./given-orders.ts";
-import { type Disconnected, Kicks } from "./kicks.ts";
+import { Kicks } from "./kicks.ts";
 import { ReceivedOrders } from "./received-orders.ts";
 
 /** What connections are told to do, wherever they are. Every method rejects with what is wrong with its arguments. */
