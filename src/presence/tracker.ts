@@ -277,10 +277,10 @@ export class PresenceTracker implements Presence {
     if (entry === undefined) return;
     const { first, rooms, version } = await this.#store.online(user, entry);
     if (first) this.#observer.raise({ type: "online", user });
-    // Joined as a user before the start, so the cluster does not know yet.
-    const asUser = this.#asUser.get(user);
-    if (asUser !== undefined) {
-      for (const room of [...asUser.rooms]) await this.#store.joinAsUser(user, room);
+    // Joined before the start. What others have joined them to meanwhile must not be joined again: they may have
+    // left it since.
+    for (const room of this.#asUser.get(user)?.unknown ?? []) {
+      await this.#store.joinAsUser(user, room);
     }
     for (const room of rooms) {
       if (this.noteAsUser(user, room, true, version)) this.#observer.joinedAsUser(user, room);

@@ -15,6 +15,11 @@ export class UserRooms {
     return this.#joined.keys();
   }
 
+  /** Those of them that were joined when nobody could give that a version: the cluster does not know. */
+  get unknown(): readonly string[] {
+    return [...this.#joined].flatMap(([room, version]) => (version === 0 ? [room] : []));
+  }
+
   /**
    * Takes note of a change; `version` is 0 where nobody could give it one. Whether it is the latest that is
    * known of that room.

@@ -38,3 +38,14 @@ test("a user who leaves room after room takes no more and more memory", () => {
   // Forgotten, so that what comes too late is taken for new.
   expect(rooms.note("room 1", true, 1)).toBe(true);
 });
+
+test("only what nobody could give a version is unknown to the cluster", () => {
+  const rooms = new UserRooms();
+  rooms.note("before the start", true, 0);
+  rooms.note("left again", true, 0);
+  rooms.note("left again", false, 0);
+  rooms.note("by others", true, 5);
+  expect(rooms.unknown).toEqual(["before the start"]);
+  rooms.note("before the start", true, 6);
+  expect(rooms.unknown).toEqual([]);
+});
