@@ -37,7 +37,9 @@ export const MAX_MESSAGE_SIZE: Setting<number> = wholeNumber(
   " (bytes)",
 );
 
-const SETTINGS: { readonly [K in keyof WebSocketConfig]: Setting<WebSocketConfig[K]> } = {
+export const CONFIG_SETTINGS: {
+  readonly [K in keyof WebSocketConfig]: Setting<WebSocketConfig[K]>;
+} = {
   openTimeoutMs: duration("WS_OPEN_TIMEOUT", 10_000, TIMEOUT),
   closeTimeoutMs: duration("WS_CLOSE_TIMEOUT", 10_000, TIMEOUT),
   pingIntervalMs: optional(duration("WS_PING_INTERVAL", 20_000, TIMEOUT), 20_000),
@@ -78,7 +80,7 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): WebSocketConfi
  * @throws TypeError or RangeError naming the option, its value and what is allowed.
  */
 export function resolveConfig(options: Partial<WebSocketConfig> = {}): WebSocketConfig {
-  checkOptions("config", options, Object.keys(SETTINGS));
+  checkOptions("config", options, Object.keys(CONFIG_SETTINGS));
   return each((name, setting) => checkSetting(`config.${name}`, options[name], setting));
 }
 
@@ -89,7 +91,7 @@ function each(
   ) => WebSocketConfig[K],
 ): WebSocketConfig {
   const of = <K extends keyof WebSocketConfig>(name: K): WebSocketConfig[K] =>
-    value(name, SETTINGS[name]);
+    value(name, CONFIG_SETTINGS[name]);
   return {
     openTimeoutMs: of("openTimeoutMs"),
     closeTimeoutMs: of("closeTimeoutMs"),

@@ -41,7 +41,7 @@ export interface Limits {
   readonly expiryGraceMs: number;
 }
 
-const SETTINGS: { readonly [K in keyof Limits]: Setting<Limits[K]> } = {
+export const LIMIT_SETTINGS: { readonly [K in keyof Limits]: Setting<Limits[K]> } = {
   maxConnections: optional(wholeNumber("", 1, 1, 10_000_000), null),
   maxConnectionsPerUser: optional(wholeNumber("", 1, 1, 1_000_000), null),
   onUserLimit: {
@@ -73,9 +73,9 @@ export function resolveLimits(
   options: Partial<Limits> = {},
   maxConnectionsPerUser: number | null = null,
 ): Limits {
-  checkOptions("limits", options, Object.keys(SETTINGS));
+  checkOptions("limits", options, Object.keys(LIMIT_SETTINGS));
   const of = <K extends keyof Limits>(name: K): Limits[K] =>
-    checkSetting(`limits.${name}`, options[name], SETTINGS[name]);
+    checkSetting(`limits.${name}`, options[name], LIMIT_SETTINGS[name]);
   const messagesPerSecond = of("messagesPerSecond");
   return {
     maxConnections: of("maxConnections"),
