@@ -1,4 +1,4 @@
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { addressOf, conversationAt } from "./address.ts";
 import type { ConversationKey } from "./state.ts";
 
@@ -26,7 +26,8 @@ export function useAddress(place: Place, go: (place: Place) => void): void {
   latest.current = go;
   const isFirst = useRef(true);
 
-  useEffect(() => {
+  // Before the next paint: Back must lead away from what is on show, however soon it is pressed.
+  useLayoutEffect(() => {
     const here = { key, pane };
     const address = addressOf(key);
     const now: unknown = history.state;
