@@ -23,6 +23,11 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const wanted = process.argv.slice(2);
 const home = mkdtempSync(join(tmpdir(), "roomcast-trial-"));
 
+/** What npm tells its scripts of this project is nothing that a user's folder has. */
+const OUTSIDE = Object.fromEntries(
+  Object.entries(process.env).filter(([name]) => !name.startsWith("npm_")),
+);
+
 /** @param {string} tarball @param {Trial} trial */
 async function tryOut(tarball, { name, packages, files, commands }) {
   const cwd = join(home, name.replace(/[^\w.]+/g, "-"));
@@ -34,10 +39,10 @@ async function tryOut(tarball, { name, packages, files, commands }) {
   }
   const [npm, ...npmArgs] = npmCommand();
   const install = ["install", "--no-audit", "--no-fund", "--no-package-lock", tarball, ...packages];
-  await run(npm, [...npmArgs, ...install], { cwd });
+  await run(npm, [...npmArgs, ...install], { cwd, env: OUTSIDE });
   const PATH = `${join(cwd, "node_modules/.bin")}:${process.env.PATH}`;
   for (const [command, ...args] of commands) {
-    await run(command, args, { cwd, env: { ...process.env, PATH, CI: "1" } });
+    await run(command, args, { cwd, env: { ...OUTSIDE, PATH, CI: "1" } });
   }
 }
 
