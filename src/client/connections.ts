@@ -1,6 +1,6 @@
 import { AuthenticationError } from "../protocol/errors.ts";
-import type { Succession } from "./connection/persistent-connection.ts";
 import type { WebSocketClientOptions } from "./options.ts";
+import type { Succession } from "./parts.ts";
 import type { Runtime } from "./runtime/runtime.ts";
 import { BaseClient } from "./web-socket-client.ts";
 

@@ -207,7 +207,7 @@ class Connection {
     if (this.#isOver) return;
     this.#isOver = true;
     this.rooms.clear();
-    this.#runtime.schedule(1, () => this.#events.ended(code, "", null));
+    this.#runtime.schedule(1, () => this.#events.ended(code, "", { error: new Error("lost") }));
   }
 
   #later(work: () => void): void {

@@ -1,90 +1,54 @@
-import type { ClientConfig } from "../../protocol/client-config.ts";
 import {
   AuthenticationError,
   ConnectionClosedError,
   ConnectionFailedError,
 } from "../../protocol/errors.ts";
-import type { Emitter } from "../events.ts";
-import type { ReceivedMessage, WebSocketClientOptions } from "../options.ts";
-import {
-  type ClientSocket,
-  type HandshakeFailure,
-  nothing,
-  type Runtime,
-} from "../runtime/runtime.ts";
+import { SUBPROTOCOL } from "../../protocol/roomcast-v1.ts";
+import { type Deferred, deferred } from "../deferred.ts";
+import type { ReceivedMessage } from "../options.ts";
+import type { ClientParts } from "../parts.ts";
+import { type ClientSocket, type HandshakeFailure, nothing } from "../runtime/runtime.ts";
 import { fetchToken } from "../token.ts";
-import type { Heartbeat } from "./heartbeat.ts";
+import { greet } from "../v1/greet.ts";
+import { takeFrame } from "../v1/take-frame.ts";
 import {
   type Attempt,
   type ClientState,
   type Connecting,
-  type Deferred,
-  deferred,
   type End,
   type Phase,
   socketOf,
   stateOf,
 } from "./phase.ts";
-import type { ReconnectPolicy, Wait } from "./reconnect-policy.ts";
+import type { Wait } from "./reconnect-policy.ts";
 
 /** The reason where there have been as many attempts as there may be. */
 const GAVE_UP = "gave up, by config.reconnectMaxAttempts";
-
-/** Where to, how, and how to come back. */
-export interface Destination {
-  readonly runtime: Runtime;
-  readonly url: string;
-  readonly options: WebSocketClientOptions;
-  readonly config: ClientConfig;
-  readonly policy: ReconnectPolicy;
-  readonly events: Emitter;
-  readonly heartbeat: Heartbeat;
-  /** If this is one of several that are made one after another, and never comes back itself. */
-  readonly succession: Succession | undefined;
-}
-
-/** What connections that are made one after another have in common. */
-export interface Succession {
-  policy?: ReconnectPolicy;
-  /** When the next one may be made; absent: there is to be none. */
-  wait?: Wait | undefined;
-  /** Why there is to be none; absent if the last one ended normally. */
-  error?: Error | undefined;
-}
-
-/** Whose connection it is. None of these may throw. */
-export interface ConnectionOwner {
-  /** It begins, or begins anew. */
-  began(): void;
-  opened(socket: ClientSocket): void;
-  received(message: ReceivedMessage): void;
-  /** The open connection is gone. */
-  lost(): void;
-  /** It is over, normally or not. */
-  ended(error: ConnectionClosedError, isNormal: boolean): void;
-}
 
 /**
  * Keeps one connection: makes it, and makes it again as the policy has it. Never two attempts at a time. What it is
  * in is one `Phase`, and events are told from the phase they speak of.
  */
 export class PersistentConnection {
-  readonly #to: Destination;
-  readonly #owner: ConnectionOwner;
+  readonly #to: ClientParts;
   #phase: Phase = { name: "idle" };
   /** Settles at the end. Undefined: there has been no beginning. */
-  #over: Deferred | undefined;
+  #over: Deferred<void> | undefined;
   /** What `close` was called with last. */
   #told: ConnectionClosedError | undefined;
   #stopWatching: () => void = nothing;
 
-  constructor(to: Destination, owner: ConnectionOwner) {
+  constructor(to: ClientParts) {
     this.#to = to;
-    this.#owner = owner;
   }
 
   get state(): ClientState {
     return stateOf(this.#phase);
+  }
+
+  /** The open connection, if there is one. */
+  get socket(): ClientSocket | undefined {
+    return socketOf(this.#phase);
   }
 
   /** Connects, or tries at once if the next attempt is being waited for. Settles as that attempt does. */
@@ -114,7 +78,6 @@ export class PersistentConnection {
       socket.close(end.error.closeCode, end.error.reason);
     } else if (phase.name === "connecting" || phase.name === "waiting") {
       this.#finish(end);
-      if (phase.name === "connecting") phase.socket?.terminate();
       phase.attempt.made.reject(end.error.cause ?? end.error);
     }
     return over?.promise;
@@ -126,11 +89,12 @@ export class PersistentConnection {
   };
 
   #begin(): Promise<void> {
-    const { options, runtime, policy, succession } = this.#to;
+    const { options, runtime, policy, sendQueue, receiveQueue, succession } = this.#to;
     this.#over = deferred();
     options.signal?.addEventListener("abort", this.#abort);
     this.#stopWatching = runtime.onWake((why) => this.#wake(why));
-    this.#owner.began();
+    sendQueue.begin();
+    receiveQueue.begin();
     if (!succession) policy.reset();
     const attempt: Attempt = { isFirst: true, made: deferred() };
     if (!succession?.wait) return this.#dial(attempt);
@@ -147,7 +111,6 @@ export class PersistentConnection {
     else if (phase.name === "connecting" && why === "online") {
       // What was sent into the network that is gone is never answered.
       this.#dial(phase.attempt);
-      phase.socket?.terminate();
     }
   }
 
@@ -167,7 +130,6 @@ export class PersistentConnection {
     const cancelTimer = runtime.schedule(config.openTimeoutMs, () => {
       const message = `No handshake within ${config.openTimeoutMs} ms.`;
       this.#failed(phase, { error: new ConnectionFailedError(message) });
-      phase.socket?.terminate();
     });
     const phase: Connecting = { name: "connecting", attempt, cancelTimer, socket: undefined };
     this.#enter(phase);
@@ -185,30 +147,38 @@ export class PersistentConnection {
       url,
       { ...options, token, maxMessageSize },
       {
-        opened: () => {
-          if (this.#phase === phase) this.#opened(phase, socket);
-        },
-        received: (message) => {
-          heartbeat.heard();
-          this.#owner.received(message);
-        },
+        opened: () => this.#opened(phase, socket),
+        received: (message) => this.#received(message, socket),
         ponged: (id) => heartbeat.ponged(id),
         ended: (code, reason, failure) => {
-          if (failure) this.#failed(phase, failure);
-          else if (socketOf(this.#phase) === socket) this.#lost(code, reason);
+          if (this.socket === socket) this.#lost(code, reason);
+          else this.#failed(phase, failure);
         },
       },
     );
     phase.socket = socket;
   }
 
-  #opened({ attempt }: Connecting, socket: ClientSocket): void {
-    const { succession, policy, runtime } = this.#to;
+  #opened(phase: Connecting, socket: ClientSocket): void {
+    if (this.#phase !== phase) return;
+    const { isFirst, made } = phase.attempt;
+    const { succession, policy, runtime, sendQueue, receiveQueue, events } = this.#to;
     if (succession) succession.wait = undefined;
     this.#enter({ name: "open", socket });
     policy.opened(runtime.now());
-    this.#owner.opened(socket);
-    attempt.made.resolve();
+    greet(socket, this.#to);
+    receiveQueue.open(socket);
+    sendQueue.open(socket);
+    events.emit("open", { reconnected: !isFirst });
+    made.resolve();
+  }
+
+  #received(message: ReceivedMessage, socket: ClientSocket): void {
+    if (this.socket !== socket) return;
+    const { heartbeat, receiveQueue } = this.#to;
+    heartbeat.heard();
+    if (socket.protocol === SUBPROTOCOL) takeFrame(message, socket, this.#to);
+    else receiveQueue.push(message, {});
   }
 
   #failed(phase: Connecting, failure: HandshakeFailure): void {
@@ -231,10 +201,11 @@ export class PersistentConnection {
   }
 
   #lost(code: number, reason: string): void {
-    const { policy, heartbeat, runtime } = this.#to;
+    const { policy, heartbeat, runtime, sendQueue, receiveQueue } = this.#to;
     const phase = this.#phase;
     heartbeat.stop();
-    this.#owner.lost();
+    sendQueue.open(undefined);
+    receiveQueue.open(undefined);
     if (phase.name === "closing") {
       this.#finish(phase.end);
       return;
@@ -272,19 +243,23 @@ export class PersistentConnection {
   }
 
   #finish({ error, isNormal, fault }: End): void {
+    const { events, options, sendQueue, receiveQueue } = this.#to;
     this.#enter({ name: "closed" });
     this.#stopWatching();
-    this.#to.options.signal?.removeEventListener("abort", this.#abort);
+    options.signal?.removeEventListener("abort", this.#abort);
     // Before a listener begins anew.
     this.#over?.resolve();
-    this.#owner.ended(error, isNormal);
-    if (fault) this.#to.events.emit("error", fault);
-    this.#to.events.emit("close", { code: error.closeCode, reason: error.reason });
+    sendQueue.end(error);
+    receiveQueue.end(error, isNormal);
+    if (fault) events.emit("error", fault);
+    events.emit("close", { code: error.closeCode, reason: error.reason });
   }
 
   #enter(phase: Phase): void {
-    const { cancelTimer } = this.#phase as { cancelTimer?: () => void };
-    cancelTimer?.();
+    const before = this.#phase;
     this.#phase = phase;
+    if ("cancelTimer" in before) before.cancelTimer();
+    // A handshake that is not waited for any more.
+    if (before.name === "connecting" && phase.name !== "open") before.socket?.terminate();
   }
 }

@@ -1,4 +1,5 @@
 import type { ConnectionClosedError } from "../../protocol/errors.ts";
+import type { Deferred } from "../deferred.ts";
 import type { ClientSocket } from "../runtime/runtime.ts";
 import type { Wait } from "./reconnect-policy.ts";
 
@@ -19,7 +20,7 @@ export interface Attempt {
   /** Nothing was tried before it, since `connect` was called. */
   readonly isFirst: boolean;
   /** Settles as the attempt does. */
-  readonly made: Deferred;
+  readonly made: Deferred<void>;
 }
 
 /** What a connection is in, with all that belongs to it and to nothing else. */
@@ -78,22 +79,4 @@ export function stateOf(phase: Phase): ClientState {
 /** The socket that is open, or was until this side closed it. */
 export function socketOf(phase: Phase): ClientSocket | undefined {
   return phase.name === "open" || phase.name === "closing" ? phase.socket : undefined;
-}
-
-/** A promise, and what settles it. */
-export interface Deferred {
-  readonly promise: Promise<void>;
-  readonly resolve: () => void;
-  readonly reject: (error: unknown) => void;
-}
-
-export function deferred(): Deferred {
-  let resolve: Deferred["resolve"] = () => {};
-  let reject: Deferred["reject"] = () => {};
-  const promise = new Promise<void>((...settle) => {
-    [resolve, reject] = settle;
-  });
-  // Not everybody wants to know.
-  promise.catch(() => {});
-  return { promise, resolve, reject };
 }

@@ -1,3 +1,5 @@
+import { MessageTooLargeError } from "../../protocol/errors.ts";
+
 /** What the application sends: text or bytes, and whether the text is JSON that is no string. */
 export interface Outgoing {
   readonly data: string | Uint8Array;
@@ -28,6 +30,16 @@ export function encodeMessage(message: unknown, asJson = false): Outgoing {
 /** How many bytes this is in UTF-8. */
 export function byteLength(data: string | Uint8Array): number {
   return typeof data === "string" ? encoder.encode(data).length : data.length;
+}
+
+/** What is to be said of a message that is larger than `limit` bytes. */
+export function tooLarge(
+  message: string | Uint8Array,
+  limit: number,
+): MessageTooLargeError | undefined {
+  // A UTF-16 unit is at most three bytes, so most messages need no measuring.
+  const size = message.length * 3 > limit ? byteLength(message) : 0;
+  return size > limit ? new MessageTooLargeError(size, limit) : undefined;
 }
 
 function bytesOf(message: unknown): Uint8Array | undefined {

@@ -52,21 +52,16 @@ export function openBrowserSocket(
   // A page can set no header; the server takes the token from here and selects `bearer`, or another.
   const credential = token ? ["bearer", token] : [];
   const socket = construct(url, [...credential, ...subprotocols]);
-  let wasOpen = false;
   let isOver = false;
   const end = (code: number, reason: string): void => {
-    if (isOver) return;
     isOver = true;
     const error = new ConnectionFailedError("No connection; browsers do not tell why.");
-    ended(code, reason, wasOpen ? null : { error });
+    ended(code, reason, { error });
   };
   socket.binaryType = "arraybuffer";
-  socket.onopen = () => {
-    wasOpen = true;
-    if (!isOver) opened();
-  };
+  socket.onopen = opened;
   socket.onmessage = ({ data }) => {
-    if (!isOver) received(typeof data === "string" ? data : new Uint8Array(data));
+    received(typeof data === "string" ? data : new Uint8Array(data));
   };
   socket.onclose = ({ code, reason }) => end(code, reason);
   return {

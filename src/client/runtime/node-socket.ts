@@ -74,8 +74,8 @@ class NodeSocket implements ClientSocket {
       .on("close", (code, reason) => {
         const fault = this.#opened ? faultOf(this.#error) : null;
         // What the peer did wrong shows in our close code, not in one of its own.
-        if (fault !== null) events.ended(fault, this.#error?.message ?? "", null);
-        else events.ended(code, String(reason), this.#opened ? null : this.#whyNot());
+        if (fault !== null) events.ended(fault, this.#error?.message ?? "", this.#whyNot());
+        else events.ended(code, String(reason), this.#whyNot());
       });
   }
 

@@ -27,10 +27,10 @@ export interface SocketEvents {
   /** The answer to `ping`. */
   ponged(id: number): void;
   /**
-   * It is over: called once for every socket, and last. `failure` is null if it had been open. Codes are those
-   * of RFC 6455 section 7.4, 1006 where there was no close frame.
+   * It is over; what is told after it counts for nothing. Codes are those of RFC 6455 section 7.4, 1006 where there
+   * was no close frame. `failure` is about a handshake that had not succeeded.
    */
-  ended(code: number, reason: string, failure: HandshakeFailure | null): void;
+  ended(code: number, reason: string, failure: HandshakeFailure): void;
 }
 
 /** One WebSocket, from before its handshake to its end. */
