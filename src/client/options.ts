@@ -69,6 +69,7 @@ export function checkClose(code: number, reason: string): void {
   check("reason", `${size} bytes`, size <= MAX_REASON_BYTES, `at most ${MAX_REASON_BYTES}`);
 }
 
-function check(name: string, value: unknown, isGood: boolean, allowed: string): void {
+/** @throws RangeError naming what is wrong, unless it is good. */
+export function check(name: string, value: unknown, isGood: boolean, allowed: string): void {
   if (!isGood) throw new RangeError(`${name} must be ${allowed}, not ${value}.`);
 }

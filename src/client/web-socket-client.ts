@@ -13,6 +13,7 @@ import { ReceiveQueue } from "./messages/receive-queue.ts";
 import { SendQueue } from "./messages/send-queue.ts";
 import { until } from "./messages/until.ts";
 import {
+  check,
   checkClose,
   checkOptions,
   checkUrl,
@@ -28,7 +29,7 @@ import { Positions } from "./v1/positions.ts";
 
 /** How long a request may take by default; and at most, which is as long as servers remember ids. */
 const REQUEST_TIMEOUT_MS = 30_000;
-const MAX_REQUEST_TIMEOUT_MS = 600_000;
+const MAX_REQUEST_MS = 600_000;
 const MAX_UNREAD_BYTES = 16 * 1024 * 1024;
 
 /**
@@ -193,20 +194,13 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
     options: WaitOptions & { readonly schema?: StandardSchema } = {},
   ): Promise<unknown> {
     const { timeoutMs = REQUEST_TIMEOUT_MS, signal, schema } = options;
-    if (timeoutMs > MAX_REQUEST_TIMEOUT_MS) {
-      throw new RangeError(
-        `timeoutMs must be at most ${MAX_REQUEST_TIMEOUT_MS}, not ${timeoutMs}.`,
-      );
-    }
-    signal?.throwIfAborted();
+    check("timeoutMs", timeoutMs, timeoutMs <= MAX_REQUEST_MS, `at most ${MAX_REQUEST_MS}`);
     const { runtime, sendQueue, receiveQueue } = this.#parts;
-    // Servers tell it from the ids of the same user's other messages of the last minutes.
-    const id = runtime.uniqueId();
-    const answer = sendQueue.send(encodeMessage(message), id);
-    const waiting = until(runtime, { timeoutMs, signal }, answer, (reason) => {
-      sendQueue.reject(id, reason);
-    });
-    return checkValue(await receiveQueue.readFor(waiting), schema);
+    const answer = until(runtime, { timeoutMs, signal }, () =>
+      // Servers tell the id from those of the same user's other messages of the last minutes.
+      sendQueue.request(encodeMessage(message), runtime.uniqueId()),
+    );
+    return checkValue(await receiveQueue.readFor(answer), schema);
   }
 
   /**
@@ -216,10 +210,8 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
    * @throws ConnectionClosedError (as a rejection) after the final close.
    */
   async recv(options: WaitOptions = {}): Promise<ReceivedMessage> {
-    options.signal?.throwIfAborted();
     const { runtime, receiveQueue, positions } = this.#parts;
-    const taking = receiveQueue.take();
-    const { message, step } = await until(runtime, options, taking.message, taking.cancel);
+    const { message, step } = await until(runtime, options, () => receiveQueue.take());
     positions.took(step);
     return message;
   }

@@ -38,7 +38,7 @@ test("a sender that can be held up is, and nothing of what still came is dropped
   const { queue, told, push } = start({ canHold: true });
   for (let i = 0; i < 100; i++) push(String(i));
   expect(told).toEqual(["hold false", "hold true"]);
-  for (let i = 0; i < 100; i++) expect((await queue.take().message).message).toBe(String(i));
+  for (let i = 0; i < 100; i++) expect((await queue.take().promise).message).toBe(String(i));
   expect(told).toEqual(["hold false", "hold true", "hold false"]);
 });
 
@@ -88,5 +88,5 @@ test("the last message is kept, however large it is, and one that may not be is 
   push("x".repeat(900));
   push("y".repeat(1001));
   expect(told).toEqual(["gap lobby", "overflow 2", "MessageTooLargeError"]);
-  expect((await queue.take().message).message).toBe("x".repeat(900));
+  expect((await queue.take().promise).message).toBe("x".repeat(900));
 });

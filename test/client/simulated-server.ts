@@ -38,7 +38,7 @@ export class SimulatedServer {
     defaults: {},
     open: (_url, _options, events) => this.#accept(events),
     isOnline: () => true,
-    onWake: () => () => {},
+    onWake: () => {},
     now: () => this.#now,
     schedule: (ms, callback) => {
       const timer = { at: this.#now + ms, callback };

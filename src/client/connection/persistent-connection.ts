@@ -11,19 +11,22 @@ import { type ClientSocket, type HandshakeFailure, nothing } from "../runtime/ru
 import { fetchToken } from "../token.ts";
 import { greet } from "../v1/greet.ts";
 import { takeFrame } from "../v1/take-frame.ts";
-import {
-  type Attempt,
-  type ClientState,
-  type Connecting,
-  type End,
-  type Phase,
-  socketOf,
-  stateOf,
-} from "./phase.ts";
+import type { Attempt, ClientState, End, Phase, Trying } from "./phase.ts";
 import type { Wait } from "./reconnect-policy.ts";
 
+const NORMAL = 1000;
+const UNAUTHORIZED = 4401;
 /** The reason where there have been as many attempts as there may be. */
 const GAVE_UP = "gave up, by config.reconnectMaxAttempts";
+
+/** How a connection was lost, or an attempt failed. */
+interface Loss {
+  readonly code: number;
+  readonly reason: string;
+  readonly cause: Error | undefined;
+  /** Whether `error` tells. */
+  readonly isTold: boolean;
+}
 
 /**
  * Keeps one connection: makes it, and makes it again as the policy has it. Never two attempts at a time. What it is
@@ -31,86 +34,91 @@ const GAVE_UP = "gave up, by config.reconnectMaxAttempts";
  */
 export class PersistentConnection {
   readonly #to: ClientParts;
-  #phase: Phase = { name: "idle" };
+  #phase: Phase = { state: "idle" };
   /** Settles at the end. Undefined: there has been no beginning. */
   #over: Deferred<void> | undefined;
   /** What `close` was called with last. */
   #told: ConnectionClosedError | undefined;
-  #stopWatching: () => void = nothing;
+  /** Whoever is listened to from the beginning to the end. */
+  #watching: AbortController | undefined;
 
   constructor(to: ClientParts) {
     this.#to = to;
   }
 
   get state(): ClientState {
-    return stateOf(this.#phase);
+    return this.#phase.state;
   }
 
-  /** The open connection, if there is one. */
+  /** The socket that is open, or was until this side closed it. */
   get socket(): ClientSocket | undefined {
-    return socketOf(this.#phase);
+    return "socket" in this.#phase ? this.#phase.socket : undefined;
   }
 
   /** Connects, or tries at once if the next attempt is being waited for. Settles as that attempt does. */
   async connect(): Promise<void> {
     const before = this.#told;
     // The end comes first; then it begins anew.
-    if (this.#phase.name === "closing") await this.#over?.promise;
+    if (this.state === "closing") await this.#over?.promise;
     this.#to.options.signal?.throwIfAborted();
     // `close` was called meanwhile.
     if (this.#told !== before) throw this.#told;
     const phase = this.#phase;
-    if (phase.name === "connecting") return phase.attempt.made.promise;
-    if (phase.name === "waiting") return this.#dial(phase.attempt);
-    if (phase.name !== "open") return this.#begin();
+    if (phase.state === "open") return;
+    if (!("made" in phase)) return this.#begin();
+    if (phase.wait) this.#dial(phase);
+    return phase.made.promise;
   }
 
   /** Ends it for good, by the application's wish or because it has to be. Resolves when it has ended. */
   async close(end: End): Promise<void> {
     const phase = this.#phase;
     const over = this.#over;
-    this.#told = end.error;
-    if (phase.name === "open") {
+    const { error } = end;
+    this.#told = error;
+    if (phase.state === "open") {
       const { socket } = phase;
-      const { closeTimeoutMs } = this.#to.config;
-      const cancelTimer = this.#to.runtime.schedule(closeTimeoutMs, () => socket.terminate());
-      this.#enter({ name: "closing", socket, end, cancelTimer });
-      socket.close(end.error.closeCode, end.error.reason);
-    } else if (phase.name === "connecting" || phase.name === "waiting") {
+      const { config, runtime } = this.#to;
+      const cancelTimer = runtime.schedule(config.closeTimeoutMs, () => socket.terminate());
+      this.#enter({ state: "closing", socket, end, cancelTimer });
+      socket.close(error.closeCode, error.reason);
+    } else if ("made" in phase) {
       this.#finish(end);
-      phase.attempt.made.reject(end.error.cause ?? end.error);
+      phase.made.reject(error.cause ?? error);
     }
     return over?.promise;
   }
 
-  readonly #abort = (): void => {
-    const cause = this.#to.options.signal?.reason;
-    this.close({ error: new ConnectionClosedError(1000, "", { cause }), isNormal: true });
-  };
-
   #begin(): Promise<void> {
     const { options, runtime, policy, sendQueue, receiveQueue, succession } = this.#to;
+    const { signal } = options;
+    const watching = new AbortController();
+    const made = deferred<void>();
     this.#over = deferred();
-    options.signal?.addEventListener("abort", this.#abort);
-    this.#stopWatching = runtime.onWake((why) => this.#wake(why));
+    this.#watching = watching;
+    const abort = (): void => {
+      const error = new ConnectionClosedError(NORMAL, "", { cause: signal?.reason });
+      this.close({ error, isNormal: true });
+    };
+    signal?.addEventListener("abort", abort, watching);
+    runtime.onWake((why) => this.#wake(why), watching.signal);
     sendQueue.begin();
     receiveQueue.begin();
+    const attempt: Attempt = { state: "connecting", made };
     if (!succession) policy.reset();
-    const attempt: Attempt = { isFirst: true, made: deferred() };
-    if (!succession?.wait) return this.#dial(attempt);
-    this.#plan(attempt, succession.wait);
-    return attempt.made.promise;
+    if (succession?.wait) this.#plan(attempt, succession.wait);
+    else this.#dial(attempt);
+    return made.promise;
   }
 
   #wake(why: "online" | "visible"): void {
     const phase = this.#phase;
     const { policy, heartbeat } = this.#to;
     policy.reset();
-    if (phase.name === "open") heartbeat.probe();
-    else if (phase.name === "waiting" && !phase.wait.firm) this.#dial(phase.attempt);
-    else if (phase.name === "connecting" && why === "online") {
-      // What was sent into the network that is gone is never answered.
-      this.#dial(phase.attempt);
+    if (phase.state === "open") heartbeat.probe();
+    // What was sent into a network that is gone is never answered.
+    else if ("made" in phase && (phase.wait ? !phase.wait.firm : why === "online")) {
+      this.#dial(phase);
     }
   }
 
@@ -121,23 +129,22 @@ export class PersistentConnection {
     const delayMs = wait.firm || runtime.isOnline() ? wait.delayMs : null;
     const cancelTimer =
       delayMs === null ? nothing : runtime.schedule(delayMs, () => this.#dial(attempt));
-    this.#enter({ name: "waiting", attempt, wait, cancelTimer });
+    this.#enter({ ...attempt, wait, cancelTimer, handshake: undefined });
     return delayMs;
   }
 
-  #dial(attempt: Attempt): Promise<void> {
+  #dial({ state, made }: Attempt): void {
     const { runtime, config } = this.#to;
     const cancelTimer = runtime.schedule(config.openTimeoutMs, () => {
       const message = `No handshake within ${config.openTimeoutMs} ms.`;
       this.#failed(phase, { error: new ConnectionFailedError(message) });
     });
-    const phase: Connecting = { name: "connecting", attempt, cancelTimer, socket: undefined };
+    const phase: Trying = { state, made, wait: undefined, cancelTimer, handshake: undefined };
     this.#enter(phase);
     this.#shakeHands(phase).catch((error) => this.#failed(phase, { error }));
-    return attempt.made.promise;
   }
 
-  async #shakeHands(phase: Connecting): Promise<void> {
+  async #shakeHands(phase: Trying): Promise<void> {
     const { runtime, url, options, config, heartbeat } = this.#to;
     const token = await fetchToken(options.token);
     // Over while the token was fetched.
@@ -156,21 +163,20 @@ export class PersistentConnection {
         },
       },
     );
-    phase.socket = socket;
+    phase.handshake = socket;
   }
 
-  #opened(phase: Connecting, socket: ClientSocket): void {
+  #opened(phase: Trying, socket: ClientSocket): void {
     if (this.#phase !== phase) return;
-    const { isFirst, made } = phase.attempt;
     const { succession, policy, runtime, sendQueue, receiveQueue, events } = this.#to;
     if (succession) succession.wait = undefined;
-    this.#enter({ name: "open", socket });
+    this.#enter({ state: "open", socket });
     policy.opened(runtime.now());
     greet(socket, this.#to);
     receiveQueue.open(socket);
     sendQueue.open(socket);
-    events.emit("open", { reconnected: !isFirst });
-    made.resolve();
+    events.emit("open", { reconnected: phase.state === "reconnecting" });
+    phase.made.resolve();
   }
 
   #received(message: ReceivedMessage, socket: ClientSocket): void {
@@ -181,23 +187,22 @@ export class PersistentConnection {
     else receiveQueue.push(message, {});
   }
 
-  #failed(phase: Connecting, failure: HandshakeFailure): void {
+  #failed(phase: Trying, failure: HandshakeFailure): void {
     // Not one that was ended by this side.
     if (this.#phase !== phase) return;
     const { policy, succession } = this.#to;
-    const { isFirst, made } = phase.attempt;
+    const { error: cause, unauthorized } = failure;
+    const isFirst = phase.state === "connecting";
     const isSingle = isFirst && !succession;
     // The first attempt is not repeated, but for a token that has to be renewed.
-    if (isSingle && failure.unauthorized && policy.renew()) {
-      this.#dial(phase.attempt);
+    if (isSingle && unauthorized && policy.renew()) {
+      this.#dial(phase);
       return;
     }
     const wait = isSingle ? undefined : policy.afterFailure(failure);
-    const { error: cause } = failure;
-    const error = new ConnectionClosedError(1006, policy.isExhausted ? GAVE_UP : "", { cause });
     // The first to fail tells whoever waits for it.
-    this.#comeBack({ error, isNormal: false, fault: isFirst ? undefined : cause }, wait);
-    made.reject(cause);
+    this.#comeBack(wait, { code: 1006, reason: "", cause, isTold: !isFirst });
+    phase.made.reject(cause);
   }
 
   #lost(code: number, reason: string): void {
@@ -206,47 +211,43 @@ export class PersistentConnection {
     heartbeat.stop();
     sendQueue.open(undefined);
     receiveQueue.open(undefined);
-    if (phase.name === "closing") {
+    if (phase.state === "closing") {
       this.#finish(phase.end);
       return;
     }
     const wait = policy.afterClose(code, runtime.now());
-    const isNormal = code === 1000;
-    const cause =
-      code === 4401 ? new AuthenticationError("The credential was refused.") : undefined;
-    const why = policy.isExhausted ? GAVE_UP : reason;
-    const error = new ConnectionClosedError(code, why, { cause });
-    const fault = wait || isNormal ? undefined : (cause ?? error);
-    this.#comeBack({ error, isNormal, fault }, wait);
+    const isRefused = code === UNAUTHORIZED;
+    const cause = isRefused ? new AuthenticationError("The credential was refused.") : undefined;
+    this.#comeBack(wait, { code, reason, cause, isTold: !wait && code !== NORMAL });
   }
 
   /** The connection or the attempt is over. Plans the next, if there is to be one here. */
-  #comeBack(end: End, wait: Wait | undefined): void {
-    const { succession, events } = this.#to;
-    const { error, isNormal, fault } = end;
+  #comeBack(wait: Wait | undefined, { code, reason, cause, isTold }: Loss): void {
+    const { succession, events, policy } = this.#to;
+    const why = policy.isExhausted ? GAVE_UP : reason;
+    const error = new ConnectionClosedError(code, why, { cause });
+    const isNormal = code === NORMAL;
+    const fault = isTold ? (cause ?? error) : undefined;
     if (succession) {
       succession.wait = wait;
       succession.error = wait || isNormal ? undefined : error;
     }
     if (succession || !wait) {
-      this.#finish(end);
+      this.#finish({ error, isNormal, fault });
       return;
     }
-    const delayMs = this.#plan({ isFirst: false, made: deferred() }, wait);
+    const delayMs = this.#plan({ state: "reconnecting", made: deferred() }, wait);
     const phase = this.#phase;
     // A listener may close it, or try at once.
     const isStill = (): boolean => this.#phase === phase;
     if (fault) events.emitWhile(isStill, "error", fault);
-    const { closeCode: code, reason } = error;
-    const event = { attempt: wait.attempt, delayMs, code, reason };
-    events.emitWhile(isStill, "reconnecting", event);
+    events.emitWhile(isStill, "reconnecting", { attempt: wait.attempt, delayMs, code, reason });
   }
 
   #finish({ error, isNormal, fault }: End): void {
-    const { events, options, sendQueue, receiveQueue } = this.#to;
-    this.#enter({ name: "closed" });
-    this.#stopWatching();
-    options.signal?.removeEventListener("abort", this.#abort);
+    const { events, sendQueue, receiveQueue } = this.#to;
+    this.#enter({ state: "closed" });
+    this.#watching?.abort();
     // Before a listener begins anew.
     this.#over?.resolve();
     sendQueue.end(error);
@@ -260,6 +261,6 @@ export class PersistentConnection {
     this.#phase = phase;
     if ("cancelTimer" in before) before.cancelTimer();
     // A handshake that is not waited for any more.
-    if (before.name === "connecting" && phase.name !== "open") before.socket?.terminate();
+    if ("made" in before && phase.state !== "open") before.handshake?.terminate();
   }
 }

@@ -88,7 +88,7 @@ export class ReconnectPolicy {
     const leastMs = LEAST_MS[code] ?? 0;
     // It is instead of our own delay; without a delay it cannot be a reason to come back ever faster.
     const isEnough = goodbye && goodbye.after_ms >= Math.max(leastMs, Math.min(this.#attempt, 1));
-    return isEnough ? this.#wait(Math.min(goodbye.after_ms, MAX_DELAY_MS)) : this.#backOff(leastMs);
+    return isEnough ? this.#wait(goodbye.after_ms) : this.#backOff(leastMs);
   }
 
   /** After an attempt that did not end with an open connection. Undefined: give up. */
@@ -117,7 +117,7 @@ export class ReconnectPolicy {
     this.#attempt++;
     const { reconnectEnabled } = this.#config;
     if (!reconnectEnabled || this.isExhausted) return undefined;
-    return { attempt: this.#attempt, delayMs, firm };
+    return { attempt: this.#attempt, delayMs: Math.min(delayMs, MAX_DELAY_MS), firm };
   }
 
   /** Above the least delay it is random in full, so that those who were sent away together do not come together. */
@@ -127,7 +127,7 @@ export class ReconnectPolicy {
     const doubled = Math.min(max, base * 2 ** Math.min(this.#attempt, 30));
     if (leastMs > 0) {
       const spreadMs = Math.min(max, Math.max(doubled, leastMs));
-      return this.#wait(Math.min(leastMs + spreadMs * random, MAX_DELAY_MS));
+      return this.#wait(leastMs + spreadMs * random);
     }
     return this.#wait(doubled * (1 - this.#config.reconnectJitter * random), false);
   }

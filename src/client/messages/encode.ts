@@ -46,8 +46,12 @@ function bytesOf(message: unknown): Uint8Array | undefined {
   if (ArrayBuffer.isView(message)) {
     return new Uint8Array(message.buffer, message.byteOffset, message.byteLength);
   }
-  const isShared = typeof SharedArrayBuffer === "function" && message instanceof SharedArrayBuffer;
-  return isShared || message instanceof ArrayBuffer ? new Uint8Array(message) : undefined;
+  return isBuffer(message) ? new Uint8Array(message) : undefined;
+}
+
+/** Also a shared one, or one of another frame of the page. */
+function isBuffer(value: unknown): value is ArrayBuffer {
+  return /ArrayBuffer]$/.test(Object.prototype.toString.call(value));
 }
 
 /** Whether JSON would show nothing of it: a Map, a Set, a Blob, a promise. */

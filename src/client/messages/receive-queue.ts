@@ -5,6 +5,7 @@ import type { ReceivedMessage } from "../options.ts";
 import type { ClientSocket } from "../runtime/runtime.ts";
 import { tooLarge } from "./encode.ts";
 import { Fifo } from "./fifo.ts";
+import type { Waiting } from "./until.ts";
 
 /** A place in a room: the application is there when it has taken what came before. */
 export interface Step {
@@ -30,18 +31,6 @@ interface Entry {
 /** A message for the application. */
 export interface Received extends Entry {
   readonly message: ReceivedMessage;
-}
-
-/** Somebody waits for a message. */
-export interface Taking {
-  /**
-   * The next message. Whoever gets it says when it is taken.
-   *
-   * @throws ConnectionClosedError (as a rejection) after the last message.
-   */
-  readonly message: Promise<Received>;
-  /** Does not wait any more: it rejects with this, and no message is lost by it. Nothing once it has settled. */
-  cancel(reason: unknown): void;
 }
 
 /** What may wait, and what happens beyond. */
@@ -152,11 +141,12 @@ export class ReceiveQueue {
   }
 
   /**
-   * Waits for the next message.
+   * Waits for the next message. Whoever gets it says when it is taken.
    *
+   * @throws ConnectionClosedError (as a rejection) after the last message.
    * @throws WebSocketError with code `concurrent_recv` if somebody is waiting already.
    */
-  take(): Taking {
+  take(): Waiting<Received> {
     if (this.#reader) {
       throw new WebSocketError("Somebody waits for a message already.", {
         code: "concurrent_recv",
@@ -166,7 +156,7 @@ export class ReceiveQueue {
     this.#reader = reader;
     this.#serve();
     return {
-      message: reader.promise,
+      promise: reader.promise,
       cancel: (reason) => {
         reader.reject(reason);
         if (this.#reader === reader) this.#reader = undefined;
@@ -179,7 +169,7 @@ export class ReceiveQueue {
     this.#loops++;
     try {
       for (;;) {
-        const { message, step } = await this.take().message;
+        const { message, step } = await this.take().promise;
         try {
           yield message;
         } finally {

@@ -4,6 +4,7 @@ import { type Deferred, deferred } from "../deferred.ts";
 import { type ClientSocket, nothing } from "../runtime/runtime.ts";
 import { messageFrame } from "../v1/message-frame.ts";
 import { type Outgoing, tooLarge } from "./encode.ts";
+import type { Waiting } from "./until.ts";
 
 interface Entry extends Deferred<unknown> {
   readonly outgoing: Outgoing;
@@ -52,8 +53,7 @@ export class SendQueue {
   }
 
   /**
-   * Sends a message, and resolves when the system has taken it and there is room for more; with an `id` sends a
-   * request, and resolves with its answer.
+   * Sends a message, and resolves when the system has taken it and there is room for more. `id`: of a request.
    *
    * @throws MessageTooLargeError (as a rejection) if it is over `maxMessageSize` as it would be on the wire.
    * @throws ConnectionClosedError (as a rejection) if there will be no connection, if there is none now and too many
@@ -69,6 +69,11 @@ export class SendQueue {
     this.#entries.set(key, entry);
     if (this.#socket) this.#transmit(this.#socket, key, entry);
     return entry.promise;
+  }
+
+  /** As `send`, but sent again on each connection until it is answered; resolves with the answer. */
+  request(outgoing: Outgoing, id: string): Waiting<unknown> {
+    return { promise: this.send(outgoing, id), cancel: (reason) => this.reject(id, reason) };
   }
 
   /** The answer to a request came. */

@@ -66,8 +66,8 @@ export interface Runtime {
   open(url: string, options: SocketOptions, events: SocketEvents): ClientSocket;
   /** Whether there is a network, as far as anybody knows. */
   isOnline(): boolean;
-  /** Calls back whenever the device comes online or the page into sight; returns what ends that. */
-  onWake(callback: (why: "online" | "visible") => void): () => void;
+  /** Calls back whenever the device comes online or the page into sight, until the signal aborts. */
+  onWake(callback: (why: "online" | "visible") => void, signal: AbortSignal): void;
   /** Milliseconds on a clock that only goes forward. */
   now(): number;
   /** Calls back once after `ms`; returns what prevents it. */
