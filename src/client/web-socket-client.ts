@@ -15,9 +15,9 @@ import { until } from "./messages/until.ts";
 import {
   check,
   checkClose,
-  checkOptions,
   checkUrl,
   type ReceivedMessage,
+  resolveOptions,
   type WaitOptions,
   type WebSocketClientOptions,
 } from "./options.ts";
@@ -30,7 +30,6 @@ import { Positions } from "./v1/positions.ts";
 /** How long a request may take by default; and at most, which is as long as servers remember ids. */
 const REQUEST_TIMEOUT_MS = 30_000;
 const MAX_REQUEST_MS = 600_000;
-const MAX_UNREAD_BYTES = 16 * 1024 * 1024;
 
 /**
  * A client of any WebSocket server that stays connected. What it does when a connection is lost is in
@@ -55,13 +54,11 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
     options: WebSocketClientOptions,
     succession?: Succession,
   ) {
-    checkOptions(options, runtime.hasHeaders);
+    const { offlineQueue, ...limits } = resolveOptions(options, runtime.hasHeaders);
     this.url = checkUrl(url);
     this.config = resolveClientConfig(options.config, runtime.defaults);
     const { url: address, config } = this;
-    const { offlineQueue = 100, resumeFrom = {}, token } = options;
-    const { maxUnreadBytes = MAX_UNREAD_BYTES, whenUnread = "latest" } = options;
-    const limits = { ...config, maxUnreadBytes, whenUnread };
+    const { resumeFrom = {}, token } = options;
     const events = new Emitter();
     const positions = new Positions(resumeFrom);
     const isRenewable = typeof token === "function";
@@ -72,7 +69,7 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
       rooms: new Rooms(),
       heartbeat: new Heartbeat(runtime, config),
       sendQueue: new SendQueue(offlineQueue, config.maxMessageSize),
-      receiveQueue: new ReceiveQueue(limits, events, positions, (error) => {
+      receiveQueue: new ReceiveQueue({ ...config, ...limits }, events, positions, (error) => {
         this.#connection.close({ error, isNormal: false, fault: error });
       }),
     };
@@ -225,11 +222,10 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
   recvJson<S extends StandardSchema>(
     options: WaitOptions & { readonly schema: S },
   ): Promise<SchemaOutput<S>>;
-  async recvJson({
-    schema,
-    ...options
-  }: WaitOptions & { readonly schema?: StandardSchema } = {}): Promise<unknown> {
-    return parseMessage(await this.recv(options), schema);
+  async recvJson(
+    options: WaitOptions & { readonly schema?: StandardSchema } = {},
+  ): Promise<unknown> {
+    return parseMessage(await this.recv(options), options.schema);
   }
 
   /**

@@ -99,7 +99,7 @@ test("what still comes of a room that was left does not bring it back", () => {
 });
 
 test.each([null, [], "positions", 5, true])("positions that are %j are refused by name", (from) => {
-  expect(() => new Positions(from)).toThrow(/resumeFrom must be an object of positions by room/);
+  expect(() => new Positions(from)).toThrow(/resumeFrom must be positions by room/);
 });
 
 test("positions that are none are for the server to refuse, one by one, and then there are none", () => {

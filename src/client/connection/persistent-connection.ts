@@ -15,6 +15,7 @@ import type { Attempt, ClientState, End, Phase, Trying } from "./phase.ts";
 import type { Wait } from "./reconnect-policy.ts";
 
 const NORMAL = 1000;
+const ABNORMAL = 1006;
 const UNAUTHORIZED = 4401;
 /** The reason where there have been as many attempts as there may be. */
 const GAVE_UP = "gave up, by config.reconnectMaxAttempts";
@@ -149,10 +150,9 @@ export class PersistentConnection {
     const token = await fetchToken(options.token);
     // Over while the token was fetched.
     if (this.#phase !== phase) return;
-    const { maxMessageSize } = config;
     const socket = runtime.open(
       url,
-      { ...options, token, maxMessageSize },
+      { ...options, ...config, token },
       {
         opened: () => this.#opened(phase, socket),
         received: (message) => this.#received(message, socket),
@@ -190,18 +190,18 @@ export class PersistentConnection {
   #failed(phase: Trying, failure: HandshakeFailure): void {
     // Not one that was ended by this side.
     if (this.#phase !== phase) return;
-    const { policy, succession } = this.#to;
-    const { error: cause, unauthorized } = failure;
+    const { policy, runtime, succession } = this.#to;
+    const { error: cause, code = ABNORMAL, retryAfterMs } = failure;
     const isFirst = phase.state === "connecting";
-    const isSingle = isFirst && !succession;
+    const isSingle = isFirst && !succession?.wait;
     // The first attempt is not repeated, but for a token that has to be renewed.
-    if (isSingle && unauthorized && policy.renew()) {
+    if (isSingle && code === UNAUTHORIZED && policy.renew()) {
       this.#dial(phase);
       return;
     }
-    const wait = isSingle ? undefined : policy.afterFailure(failure);
+    const wait = isSingle ? undefined : policy.afterEnd(code, runtime.now(), retryAfterMs);
     // The first to fail tells whoever waits for it.
-    this.#comeBack(wait, { code: 1006, reason: "", cause, isTold: !isFirst });
+    this.#comeBack(wait, { code: ABNORMAL, reason: "", cause, isTold: !isFirst });
     phase.made.reject(cause);
   }
 
@@ -215,7 +215,7 @@ export class PersistentConnection {
       this.#finish(phase.end);
       return;
     }
-    const wait = policy.afterClose(code, runtime.now());
+    const wait = policy.afterEnd(code, runtime.now());
     const isRefused = code === UNAUTHORIZED;
     const cause = isRefused ? new AuthenticationError("The credential was refused.") : undefined;
     this.#comeBack(wait, { code, reason, cause, isTold: !wait && code !== NORMAL });

@@ -27,9 +27,8 @@ export function encodeMessage(message: unknown, asJson = false): Outgoing {
   return { data: json, structured: json[0] !== '"' };
 }
 
-/** How many bytes this is in UTF-8. */
-export function byteLength(data: string | Uint8Array): number {
-  return typeof data === "string" ? encoder.encode(data).length : data.length;
+export function toUtf8(data: string | Uint8Array): Uint8Array {
+  return typeof data === "string" ? encoder.encode(data) : data;
 }
 
 /** What is to be said of a message that is larger than `limit` bytes. */
@@ -38,7 +37,7 @@ export function tooLarge(
   limit: number,
 ): MessageTooLargeError | undefined {
   // A UTF-16 unit is at most three bytes, so most messages need no measuring.
-  const size = message.length * 3 > limit ? byteLength(message) : 0;
+  const size = message.length * 3 > limit ? toUtf8(message).length : 0;
   return size > limit ? new MessageTooLargeError(size, limit) : undefined;
 }
 
@@ -65,7 +64,5 @@ function isOpaque(value: unknown): boolean {
 
 function notSendable(value: unknown): TypeError {
   const kind = typeof value === "object" ? value?.constructor.name : typeof value;
-  return new TypeError(
-    `A message must be a string, bytes or JSON; it cannot be or hold a ${kind}.`,
-  );
+  return new TypeError(`A message cannot be or hold a ${kind}.`);
 }

@@ -29,8 +29,10 @@ interface Entry {
 }
 
 /** A message for the application. */
-export interface Received extends Entry {
+export interface Received {
   readonly message: ReceivedMessage;
+  /** Where the application is when it has taken it, if anywhere. */
+  readonly step: Step | undefined;
 }
 
 /** What may wait, and what happens beyond. */
@@ -148,7 +150,7 @@ export class ReceiveQueue {
    */
   take(): Waiting<Received> {
     if (this.#reader) {
-      throw new WebSocketError("Somebody waits for a message already.", {
+      throw new WebSocketError("Somebody waits already.", {
         code: "concurrent_recv",
       });
     }
@@ -246,11 +248,13 @@ export class ReceiveQueue {
       const reader = this.#reader;
       // Not past anything as long as a loop works on the message before it.
       if (!next || !(reader || (next.message === null && this.#loops === 0))) break;
+      const { message, step } = next;
       this.#take();
-      if (isMessage(next)) {
+      if (message === null) this.#places.took(step);
+      else {
         this.#reader = undefined;
-        reader?.resolve(next);
-      } else this.#places.took(next.step);
+        reader?.resolve({ message, step });
+      }
     }
     if (this.#ended && this.#entries.length === 0) {
       this.#reader?.reject(this.#ended);
@@ -262,8 +266,8 @@ export class ReceiveQueue {
   #overflowed(): void {
     const { maxUnreadBytes, whenUnread } = this.#limits;
     const isNew = !this.#overflow;
-    const rooms = this.#overflow ?? new Set();
-    this.#overflow = rooms;
+    this.#overflow ??= new Set();
+    const rooms = this.#overflow;
     const unread = this.#entries.length;
     // The one that has just come stays, however large it is.
     while (whenUnread === "latest" && this.#bytes > maxUnreadBytes && this.#entries.length > 1) {
@@ -278,8 +282,4 @@ export class ReceiveQueue {
       this.#close(new ConnectionClosedError(4413, "too many messages are unread"));
     }
   }
-}
-
-function isMessage(entry: Entry): entry is Received {
-  return entry.message !== null;
 }

@@ -42,14 +42,14 @@ export class SendQueue {
   /** Sends what has waited, in order. Undefined: the connection is gone; what comes now waits for the next. */
   open(socket: ClientSocket | undefined): void {
     this.#socket = socket;
-    if (!socket) return;
-    for (const [key, entry] of this.#entries) this.#transmit(socket, key, entry);
+    for (const [key, entry] of this.#entries) this.#transmit(key, entry);
   }
 
   /** Nothing more is sent, and nobody is answered. */
   end(error: Error): void {
     this.#ended = error;
-    for (const key of this.#entries.keys()) this.reject(key, error);
+    for (const { reject } of this.#entries.values()) reject(error);
+    this.#entries.clear();
   }
 
   /**
@@ -67,48 +67,39 @@ export class SendQueue {
     const entry = { outgoing, id, ...deferred<unknown>() };
     const key = id ?? entry;
     this.#entries.set(key, entry);
-    if (this.#socket) this.#transmit(this.#socket, key, entry);
+    this.#transmit(key, entry);
     return entry.promise;
   }
 
   /** As `send`, but sent again on each connection until it is answered; resolves with the answer. */
   request(outgoing: Outgoing, id: string): Waiting<unknown> {
-    return { promise: this.send(outgoing, id), cancel: (reason) => this.reject(id, reason) };
+    return { promise: this.send(outgoing, id), cancel: (reason) => this.take(id)?.reject(reason) };
   }
 
-  /** The answer to a request came. */
-  resolve(id: string, answer: unknown): void {
-    this.#settle(id)?.resolve(answer);
-  }
-
-  /** There is no answer to a request. False if nobody waits for it. */
-  reject(key: unknown, error: unknown): boolean {
-    const entry = this.#settle(key);
-    entry?.reject(error);
-    return entry !== undefined;
-  }
-
-  #settle(key: unknown): Entry | undefined {
+  /** Takes away what waits under this, for whoever settles it; undefined: nothing does. */
+  take(key: unknown): Entry | undefined {
     const entry = this.#entries.get(key);
     this.#entries.delete(key);
     return entry;
   }
 
-  #transmit(socket: ClientSocket, key: unknown, entry: Entry): void {
-    const { outgoing, id, resolve, reject } = entry;
+  #transmit(key: unknown, { outgoing, id, resolve, reject }: Entry): void {
+    const socket = this.#socket;
+    if (!socket) return;
     const isEnveloped = socket.protocol === SUBPROTOCOL;
     const data = isEnveloped ? messageFrame(outgoing, id) : outgoing.data;
     const fault =
       id && !isEnveloped
         ? new WebSocketError("A request needs roomcast.v1.", { code: "not_supported" })
         : tooLarge(data, this.#maxMessageSize);
-    if (fault) this.reject(key, fault);
-    // Whether it was sent shows in its answer; until then it is sent again.
+    // Whether a request was sent shows in its answer; until then it is sent again.
+    if (fault || !id) this.#entries.delete(key);
+    if (fault) reject(fault);
     else if (id) socket.send(data).catch(nothing);
     else {
-      this.#entries.delete(key);
-      const lost = (cause: unknown): void => reject(new ConnectionClosedError(1006, "", { cause }));
-      socket.send(data).then(resolve, lost);
+      socket.send(data).then(resolve, (cause) => {
+        reject(new ConnectionClosedError(1006, "", { cause }));
+      });
     }
   }
 }

@@ -88,7 +88,7 @@ function construct(url: string, protocols: string[]): NativeWebSocket {
   } catch (error) {
     const { name } = error as Error;
     throw new ConnectionFailedError(
-      `The browser refuses the URL, a subprotocol or the token, which should be base64url: ${name}.`,
+      `The browser refuses url, subprotocols or token (use base64url): ${name}.`,
     );
   }
 }

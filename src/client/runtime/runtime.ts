@@ -4,10 +4,8 @@ import type { ReceivedMessage, WebSocketClientOptions } from "../options.ts";
 /** Why a handshake did not end with an open connection, and what can be done. */
 export interface HandshakeFailure {
   readonly error: Error;
-  /** Trying again cannot help. */
-  readonly final?: boolean;
-  /** The credential was refused: trying again helps only with another. */
-  readonly unauthorized?: boolean;
+  /** The close code that would mean the same for who thinks of coming back. Default 1006. */
+  readonly code?: number;
   /** How long the server wants to be left alone, in milliseconds. */
   readonly retryAfterMs?: number;
 }

@@ -44,7 +44,7 @@ export class Positions {
    */
   constructor(from: unknown) {
     if (typeof from !== "object" || from === null || Array.isArray(from)) {
-      throw new TypeError("resumeFrom must be an object of positions by room, as in `positions`.");
+      throw new TypeError("resumeFrom must be positions by room.");
     }
     for (const [room, position] of Object.entries(from)) {
       this.#placeOf(room, typeof position === "string" ? position : "none");

@@ -12,7 +12,7 @@ export function takeFrame(received: ReceivedMessage, from: ClientSocket, to: Cli
   try {
     take(parseFrame(received), from, to);
   } catch (cause) {
-    const message = "The server sent what is no frame of roomcast.v1.";
+    const message = "The server sent no frame of roomcast.v1.";
     to.events.fail(new WebSocketError(message, { code: "bad_frame", cause }));
   }
 }
@@ -73,14 +73,16 @@ function take({ fields, bytes }: IncomingFrame, from: ClientSocket, to: ClientPa
       break;
     }
     case "ack":
-      sendQueue.resolve(text(fields.id), data);
+      sendQueue.take(text(fields.id))?.resolve(data);
       break;
     case "error": {
       const code = text(fields.code);
       const room = textOrNone(fields.room);
       const about = text(fields.message) + (room ? ` (${room})` : "");
       const error = new WebSocketError(about, { code });
-      if (!sendQueue.reject(textOrNone(fields.id), error)) events.fail(error);
+      const refused = sendQueue.take(textOrNone(fields.id));
+      if (refused) refused.reject(error);
+      else events.fail(error);
       if (room && code === "bad_position" && positions.drop(room)) events.emit("gap", { room });
       break;
     }
