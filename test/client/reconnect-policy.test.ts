@@ -202,6 +202,15 @@ test("attempts in a row have a bound, and are counted anew when the device is ba
   expect(subject.afterEnd(1006, 0)?.delayMs).toBe(1000);
 });
 
+test("attempts that fail are ruled neither by the goodbye nor by the length of the connection before them", () => {
+  const subject = policy();
+  subject.opened(0);
+  subject.goodbye({ code: 1012, reconnect: true, after_ms: 30_000 }, 10_000);
+  expect(subject.afterEnd(1012, 10_000)).toMatchObject({ attempt: 1, delayMs: 30_000 });
+  expect(subject.afterEnd(1006, 10_001)).toMatchObject({ attempt: 2, delayMs: 2000 });
+  expect(subject.afterEnd(1006, 60_000)).toMatchObject({ attempt: 3, delayMs: 4000 });
+});
+
 test("a server that asks for time gets it", () => {
   expect(policy().afterEnd(1006, 0, 30_000)).toMatchObject({
     delayMs: 30_000,

@@ -14,6 +14,7 @@ export class Heartbeat {
   readonly #runtime: Runtime;
   readonly #intervalMs: number | null;
   readonly #timeoutMs: number;
+  readonly #soonMs: number;
   #socket: ClientSocket | undefined;
   #ping: ((id: number) => void) | undefined;
   #lastId = 0;
@@ -21,6 +22,7 @@ export class Heartbeat {
   #cancelPing: () => void = nothing;
   /** An answer is waited for; undefined: none is. */
   #cancelDeadline: (() => void) | undefined;
+  #deadlineAt = 0;
   /** The last round trip, in milliseconds; null: none was measured yet. */
   latency: number | null = null;
 
@@ -28,6 +30,7 @@ export class Heartbeat {
     this.#runtime = runtime;
     this.#intervalMs = pingIntervalMs;
     this.#timeoutMs = pingTimeoutMs;
+    this.#soonMs = Math.min(PROBE_MS, pingTimeoutMs);
   }
 
   /** Watches this socket. Without a way to ping it nothing can be noticed. */
@@ -40,8 +43,9 @@ export class Heartbeat {
 
   /** Pings now, as the connection may have died unseen: an answer has to come sooner than usual. */
   probe(): void {
-    this.heard();
-    this.#beat(Math.min(PROBE_MS, this.#timeoutMs));
+    // Being looked at again and again puts off nothing.
+    if (this.#deadlineAt > this.#runtime.now() + this.#soonMs) this.heard();
+    this.#beat(this.#soonMs);
   }
 
   /** Something came, so the other side is there. */
@@ -72,10 +76,11 @@ export class Heartbeat {
 
   #expect(ms: number): void {
     const at = this.#runtime.now() + ms;
+    this.#deadlineAt = at;
     this.#cancelDeadline = this.#runtime.schedule(ms, () => {
       const lateMs = this.#runtime.now() - at;
       // Where we are the ones not reading, a missing pong proves nothing.
-      if (this.#socket?.held || lateMs > LATE_MS) this.#expect(Math.min(PROBE_MS, this.#timeoutMs));
+      if (this.#socket?.held || lateMs > LATE_MS) this.#expect(this.#soonMs);
       else this.#socket?.terminate();
     });
   }
