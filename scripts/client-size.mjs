@@ -3,8 +3,8 @@ import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { bundleClient, bundleLikeApplications, clientSize } from "./lib/client-bundle.mjs";
 
-/** 9 KB. */
-const LIMIT = 9216;
+/** In bytes. It is to become 8 KB, which is 8192; until then the client must not grow. */
+const LIMIT = 8540;
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 await bundleClient(root);

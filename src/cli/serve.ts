@@ -63,6 +63,7 @@ export async function serve(args: readonly string[]): Promise<void> {
     isForUs,
   });
   attachTo(server, {
+    paths: router.paths,
     serves: (request) => !isForUs(request) || router.serves(request) || operators.serves(request),
     unserved: (request) => router.unserved(request),
     handleUpgrade(request, socket, head) {

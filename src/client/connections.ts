@@ -1,6 +1,5 @@
-import { AuthenticationError } from "../protocol/errors.ts";
-import type { Succession } from "./connection/persistent-connection.ts";
 import type { WebSocketClientOptions } from "./options.ts";
+import type { Succession } from "./parts.ts";
 import type { Runtime } from "./runtime/runtime.ts";
 import { BaseClient } from "./web-socket-client.ts";
 
@@ -12,19 +11,16 @@ export async function* connections(
 ): AsyncGenerator<BaseClient, undefined, undefined> {
   const succession: Succession = {};
   let { resumeFrom } = options;
-  let connected = false;
   do {
     const client = new BaseClient(runtime, url, { ...options, resumeFrom }, succession);
     try {
       await client.connect();
-      connected = true;
       yield client;
       // What the loop leaves open is closed, and counts as lost.
-      if (client.isConnected) succession.wait = succession.policy?.afterClose(1006, runtime.now());
+      if (client.isConnected) succession.wait = succession.policy?.afterEnd(1006, runtime.now());
     } catch (error) {
       if (options.signal?.aborted) return;
-      // The first attempt is not repeated, but for a token that has to be renewed.
-      if (!succession.wait || !(connected || error instanceof AuthenticationError)) throw error;
+      if (!succession.wait) throw error;
     } finally {
       await client.close();
     }

@@ -86,7 +86,7 @@ export class Emitter {
   }
 
   #call({ event, listener }: Registration, args: readonly unknown[]): void {
-    new Promise((resolve) => resolve(listener(...(args as never)))).catch((error) => {
+    (async () => listener(...(args as never)))().catch((error) => {
       // A listener of `error` that fails has nobody to tell.
       if (event !== "error") this.fail(error);
     });

@@ -1,5 +1,5 @@
 import type { ClientConfig } from "../protocol/client-config.ts";
-import { byteLength } from "./messages/encode.ts";
+import { toUtf8 } from "./messages/encode.ts";
 
 /** A message as it arrives: text, or the bytes of a binary one. */
 export type ReceivedMessage = string | Uint8Array;
@@ -44,13 +44,26 @@ export interface WaitOptions {
 
 const MAX_REASON_BYTES = 123;
 
-/** @throws TypeError or RangeError naming the option that is wrong. */
-export function checkOptions(options: WebSocketClientOptions, hasHeaders: boolean): void {
-  const { headers, offlineQueue = 0, maxUnreadBytes = 1, whenUnread = "latest" } = options;
-  if (headers && !hasHeaders) throw new TypeError("headers cannot be set here; use token.");
+/** How much may wait, and what happens beyond. */
+export interface Bounds {
+  readonly offlineQueue: number;
+  readonly maxUnreadBytes: number;
+  readonly whenUnread: "latest" | "close";
+}
+
+/**
+ * How much may wait, by these options and the defaults.
+ *
+ * @throws TypeError or RangeError naming the option that is wrong.
+ */
+export function resolveOptions(options: WebSocketClientOptions, hasHeaders: boolean): Bounds {
+  const { headers, offlineQueue = 100, whenUnread = "latest" } = options;
+  const { maxUnreadBytes = 16 * 1024 * 1024 } = options;
+  if (headers && !hasHeaders) throw new TypeError("headers cannot be set here.");
   check("offlineQueue", offlineQueue, offlineQueue >= 0, "0 or more");
   check("maxUnreadBytes", maxUnreadBytes, maxUnreadBytes > 0, "more than 0");
   check("whenUnread", whenUnread, /^(latest|close)$/.test(whenUnread), "latest or close");
+  return { offlineQueue, maxUnreadBytes, whenUnread };
 }
 
 /** @throws TypeError if it is no address of a WebSocket server. */
@@ -64,11 +77,12 @@ export function checkUrl(url: string | URL): string {
 /** @throws RangeError if a client may not close with these. */
 export function checkClose(code: number, reason: string): void {
   const isCode = code === 1000 || (code >= 3000 && code <= 4999);
-  check("code", code, Number.isInteger(code) && isCode, "1000 or from 3000 to 4999");
-  const size = byteLength(reason);
+  check("code", code, Number.isInteger(code) && isCode, "1000 or 3000 to 4999");
+  const size = toUtf8(reason).length;
   check("reason", `${size} bytes`, size <= MAX_REASON_BYTES, `at most ${MAX_REASON_BYTES}`);
 }
 
-function check(name: string, value: unknown, isGood: boolean, allowed: string): void {
+/** @throws RangeError naming what is wrong, unless it is good. */
+export function check(name: string, value: unknown, isGood: boolean, allowed: string): void {
   if (!isGood) throw new RangeError(`${name} must be ${allowed}, not ${value}.`);
 }

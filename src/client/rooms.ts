@@ -14,7 +14,7 @@ export class Rooms {
    * @throws TypeError if it is not the name of a room.
    */
   join(room: string): boolean {
-    if (typeof room !== "string" || !room) throw new TypeError("room must be the name of a room.");
+    if (typeof room !== "string" || !room) throw new TypeError("room must be a name.");
     const count = this.#counts.get(room);
     this.#counts.set(room, (count ?? 0) + 1);
     return count === undefined;

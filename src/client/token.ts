@@ -13,7 +13,7 @@ export async function fetchToken(
   try {
     if (typeof token === "function") fetched = await token();
   } catch (cause) {
-    throw new ConnectionFailedError(`The token could not be had: ${cause}`, { cause });
+    throw new ConnectionFailedError(`There is no token: ${cause}`, { cause });
   }
   if (typeof fetched === "string") return fetched.trim() || undefined;
   // It is not shown, whatever it is.

@@ -1,10 +1,9 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { type ClientConfig, resolveClientConfig } from "../protocol/client-config.ts";
 import { ConnectionClosedError } from "../protocol/errors.ts";
-import { SUBPROTOCOL } from "../protocol/roomcast-v1.ts";
 import type { SchemaOutput, StandardSchema } from "../protocol/standard-schema.ts";
 import { Heartbeat } from "./connection/heartbeat.ts";
-import { PersistentConnection, type Succession } from "./connection/persistent-connection.ts";
+import { PersistentConnection } from "./connection/persistent-connection.ts";
 import type { ClientState } from "./connection/phase.ts";
 import { ReconnectPolicy } from "./connection/reconnect-policy.ts";
 import { type ClientEvents, Emitter, type Listener } from "./events.ts";
@@ -14,23 +13,23 @@ import { ReceiveQueue } from "./messages/receive-queue.ts";
 import { SendQueue } from "./messages/send-queue.ts";
 import { until } from "./messages/until.ts";
 import {
+  check,
   checkClose,
-  checkOptions,
   checkUrl,
   type ReceivedMessage,
+  resolveOptions,
   type WaitOptions,
   type WebSocketClientOptions,
 } from "./options.ts";
+import type { ClientParts, Succession } from "./parts.ts";
 import { Rooms } from "./rooms.ts";
-import { type ClientSocket, nothing, type Runtime } from "./runtime/runtime.ts";
-import { fetchToken } from "./token.ts";
+import type { Runtime } from "./runtime/runtime.ts";
+import { tell } from "./v1/greet.ts";
 import { Positions } from "./v1/positions.ts";
-import { takeFrame } from "./v1/take-frame.ts";
 
 /** How long a request may take by default; and at most, which is as long as servers remember ids. */
 const REQUEST_TIMEOUT_MS = 30_000;
-const MAX_REQUEST_TIMEOUT_MS = 600_000;
-const MAX_UNREAD_BYTES = 16 * 1024 * 1024;
+const MAX_REQUEST_MS = 600_000;
 
 /**
  * A client of any WebSocket server that stays connected. What it does when a connection is lost is in
@@ -40,16 +39,8 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
   /** Where it connects to. */
   readonly url: string;
   readonly config: ClientConfig;
-  readonly #runtime: Runtime;
-  readonly #events: Emitter = new Emitter();
-  readonly #rooms: Rooms = new Rooms();
-  readonly #positions: Positions;
-  readonly #heartbeat: Heartbeat;
-  readonly #sendQueue: SendQueue;
-  readonly #receiveQueue: ReceiveQueue;
+  readonly #parts: ClientParts;
   readonly #connection: PersistentConnection;
-  /** The open connection, if there is one. */
-  #socket: ClientSocket | undefined;
 
   /**
    * `succession`: what there is in common with those before and after, if somebody else makes the next connection.
@@ -63,73 +54,26 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
     options: WebSocketClientOptions,
     succession?: Succession,
   ) {
-    checkOptions(options, runtime.hasHeaders);
+    const { offlineQueue, ...limits } = resolveOptions(options, runtime.hasHeaders);
     this.url = checkUrl(url);
     this.config = resolveClientConfig(options.config, runtime.defaults);
-    this.#runtime = runtime;
-    const { config } = this;
-    const { offlineQueue = 100, resumeFrom = {}, token } = options;
-    const { maxUnreadBytes = MAX_UNREAD_BYTES, whenUnread = "latest" } = options;
-    const events = this.#events;
+    const { url: address, config } = this;
+    const { resumeFrom = {}, token } = options;
+    const events = new Emitter();
     const positions = new Positions(resumeFrom);
-    const heartbeat = new Heartbeat(runtime, config);
-    const sendQueue = new SendQueue(offlineQueue, config.maxMessageSize);
-    const receiveQueue = new ReceiveQueue({ ...config, maxUnreadBytes, whenUnread }, events, {
-      hold: (held) => {
-        this.#socket?.hold?.(held);
-        // Without a connection nothing comes that would have to be held up.
-        return !this.#socket || "hold" in this.#socket;
-      },
-      taken: (step) => positions.took(step),
-      overflowed: (error) => this.#connection.close({ error, isNormal: false, fault: error }),
-    });
     const isRenewable = typeof token === "function";
     const policy = succession?.policy ?? new ReconnectPolicy(config, runtime.random, isRenewable);
     if (succession) succession.policy = policy;
-    /** A token that comes when another connection is there is not for that. */
-    const refresh = async (): Promise<void> => {
-      const socket = this.#socket;
-      const fresh = await fetchToken(token);
-      if (fresh && socket === this.#socket) this.#tell({ type: "auth", token: fresh });
+    this.#parts = {
+      ...{ runtime, url: address, options, config, events, policy, positions, succession },
+      rooms: new Rooms(),
+      heartbeat: new Heartbeat(runtime, config),
+      sendQueue: new SendQueue(offlineQueue, config.maxMessageSize),
+      receiveQueue: new ReceiveQueue({ ...config, ...limits }, events, positions, (error) => {
+        this.#connection.close({ error, isNormal: false, fault: error });
+      }),
     };
-    const parts = {
-      ...{ runtime, url: this.url, options, config, events, policy, heartbeat, succession },
-      ...{ positions, sendQueue, receiveQueue },
-      refresh: () => void refresh().catch((error) => events.fail(error)),
-    };
-    let wasOpen = false;
-    this.#connection = new PersistentConnection(parts, {
-      began: () => {
-        wasOpen = false;
-        receiveQueue.begin();
-        sendQueue.begin();
-      },
-      opened: (socket) => {
-        this.#socket = socket;
-        heartbeat.start(socket, this.#greet(socket));
-        socket.hold?.(receiveQueue.held);
-        sendQueue.open(socket);
-        const reconnected = wasOpen;
-        wasOpen = true;
-        events.emit("open", { reconnected });
-      },
-      received: (message) => {
-        if (this.#socket?.protocol === SUBPROTOCOL) takeFrame(message, parts);
-        else receiveQueue.push(message, {});
-      },
-      lost: () => {
-        this.#socket = undefined;
-        sendQueue.lost();
-      },
-      ended: (error, isNormal) => {
-        sendQueue.end(error);
-        receiveQueue.end(error, isNormal);
-      },
-    });
-    this.#positions = positions;
-    this.#heartbeat = heartbeat;
-    this.#sendQueue = sendQueue;
-    this.#receiveQueue = receiveQueue;
+    this.#connection = new PersistentConnection(this.#parts);
   }
 
   get state(): ClientState {
@@ -142,12 +86,12 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
 
   /** The last round trip in milliseconds; null until one was measured. */
   get latency(): number | null {
-    return this.#heartbeat.latency;
+    return this.#parts.heartbeat.latency;
   }
 
   /** Bytes that were sent and that the system has not taken yet. */
   get bufferedAmount(): number {
-    return this.#socket?.bufferedAmount ?? 0;
+    return this.#connection.socket?.bufferedAmount ?? 0;
   }
 
   /**
@@ -155,7 +99,7 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
    * client as `resumeFrom`, that one goes on from here.
    */
   get positions(): Record<string, string> {
-    return this.#positions.taken();
+    return this.#parts.positions.taken();
   }
 
   /**
@@ -192,19 +136,21 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
    * has to let clients choose; what it refuses is told by `error`.
    */
   join(room: string): void {
-    if (!this.#rooms.join(room)) return;
-    this.#positions.join(room);
-    this.#tell({ type: "join", room });
+    const { rooms, positions } = this.#parts;
+    if (!rooms.join(room)) return;
+    positions.join(room);
+    tell(this.#connection.socket, { type: "join", room });
   }
 
   /** Does not want to be in a room any more. Once nobody here does, the server is told, also after a reconnect. */
   leave(room: string): void {
-    if (!this.#rooms.leave(room, this.#positions.has(room))) return;
+    const { rooms, positions } = this.#parts;
+    if (!rooms.leave(room, positions.has(room))) return;
     // A component that is made anew leaves and joins at once, which is nothing to tell anybody.
     queueMicrotask(() => {
-      if (!this.#rooms.drop(room)) return;
-      this.#positions.leave(room);
-      this.#tell({ type: "leave", room });
+      if (!rooms.drop(room)) return;
+      positions.leave(room);
+      tell(this.#connection.socket, { type: "leave", room });
     });
   }
 
@@ -219,12 +165,12 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
    * messages wait, or if the connection was lost before the system took it.
    */
   async send(message: unknown): Promise<void> {
-    await this.#sendQueue.send(encodeMessage(message));
+    await this.#parts.sendQueue.send(encodeMessage(message));
   }
 
   /** Sends any value as JSON, strings too. Else as `send`. */
   async sendJson(value: unknown): Promise<void> {
-    await this.#sendQueue.send(encodeMessage(value, true));
+    await this.#parts.sendQueue.send(encodeMessage(value, true));
   }
 
   /**
@@ -245,19 +191,13 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
     options: WaitOptions & { readonly schema?: StandardSchema } = {},
   ): Promise<unknown> {
     const { timeoutMs = REQUEST_TIMEOUT_MS, signal, schema } = options;
-    if (timeoutMs > MAX_REQUEST_TIMEOUT_MS) {
-      throw new RangeError(
-        `timeoutMs must be at most ${MAX_REQUEST_TIMEOUT_MS}, not ${timeoutMs}.`,
-      );
-    }
-    signal?.throwIfAborted();
-    // Servers tell it from the ids of the same user's other messages of the last minutes.
-    const id = this.#runtime.uniqueId();
-    const answer = this.#sendQueue.send(encodeMessage(message), id);
-    const waiting = until(this.#runtime, { timeoutMs, signal }, answer, (reason) => {
-      this.#sendQueue.reject(id, reason);
-    });
-    return checkValue(await this.#receiveQueue.readFor(waiting), schema);
+    check("timeoutMs", timeoutMs, timeoutMs <= MAX_REQUEST_MS, `at most ${MAX_REQUEST_MS}`);
+    const { runtime, sendQueue, receiveQueue } = this.#parts;
+    const answer = until(runtime, { timeoutMs, signal }, () =>
+      // Servers tell the id from those of the same user's other messages of the last minutes.
+      sendQueue.request(encodeMessage(message), runtime.uniqueId()),
+    );
+    return checkValue(await receiveQueue.readFor(answer), schema);
   }
 
   /**
@@ -267,10 +207,9 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
    * @throws ConnectionClosedError (as a rejection) after the final close.
    */
   async recv(options: WaitOptions = {}): Promise<ReceivedMessage> {
-    options.signal?.throwIfAborted();
-    const taking = this.#receiveQueue.take();
-    const { message, step } = await until(this.#runtime, options, taking.message, taking.cancel);
-    this.#positions.took(step);
+    const { runtime, receiveQueue, positions } = this.#parts;
+    const { message, step } = await until(runtime, options, () => receiveQueue.take());
+    positions.took(step);
     return message;
   }
 
@@ -283,11 +222,10 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
   recvJson<S extends StandardSchema>(
     options: WaitOptions & { readonly schema: S },
   ): Promise<SchemaOutput<S>>;
-  async recvJson({
-    schema,
-    ...options
-  }: WaitOptions & { readonly schema?: StandardSchema } = {}): Promise<unknown> {
-    return parseMessage(await this.recv(options), schema);
+  async recvJson(
+    options: WaitOptions & { readonly schema?: StandardSchema } = {},
+  ): Promise<unknown> {
+    return parseMessage(await this.recv(options), options.schema);
   }
 
   /**
@@ -295,7 +233,7 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
    * close with 1000 or by `close`, and throws ConnectionClosedError at any other.
    */
   [Symbol.asyncIterator](): AsyncGenerator<ReceivedMessage, undefined, undefined> {
-    return this.#receiveQueue.read();
+    return this.#parts.receiveQueue.read();
   }
 
   /**
@@ -309,35 +247,15 @@ export class BaseClient implements AsyncIterable<ReceivedMessage> {
       try {
         yield await parseMessage(message, schema);
       } catch (error) {
-        this.#events.fail(error);
+        this.#parts.events.fail(error);
       }
     }
   }
 
   /** Adds a listener; returns the function that takes it away again. */
   on<Name extends keyof ClientEvents>(event: Name, listener: Listener<Name>): () => void {
-    const off = this.#events.on(event, listener);
-    if (event === "message") this.#receiveQueue.listened();
+    const off = this.#parts.events.on(event, listener);
+    if (event === "message") this.#parts.receiveQueue.listened();
     return off;
-  }
-
-  /** Says where this client stands, and in which rooms it wants to be; answers how the connection is pinged. */
-  #greet(socket: ClientSocket): ((id: number) => void) | undefined {
-    const { wanted } = this.#rooms;
-    if (socket.protocol !== SUBPROTOCOL) {
-      for (const room of wanted) this.#tell({ type: "join", room });
-      return socket.ping;
-    }
-    const { origin: connection } = this.#positions;
-    const frames = this.#positions.resume(wanted);
-    for (const [index, rooms] of frames.entries()) {
-      this.#tell({ type: "resume", rooms, connection, more: index < frames.length - 1 });
-    }
-    return socket.ping ?? ((t) => this.#tell({ type: "ping", t }));
-  }
-
-  /** What is lost with this connection shows in its end. */
-  #tell(frame: object): void {
-    this.#socket?.send(JSON.stringify(frame)).catch(nothing);
   }
 }

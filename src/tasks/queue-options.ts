@@ -1,5 +1,6 @@
 import type { Backplane } from "../backplane/contract/backplane.ts";
 import type { TaskTerms } from "../backplane/contract/task-store.ts";
+import { checkOptions } from "../protocol/check-options.ts";
 
 export interface TaskQueueOptions {
   /** Whoever opens a queue of the same name on the same backplane shares it. Default "tasks". */
@@ -21,6 +22,16 @@ export interface TaskQueueOptions {
   readonly maxDead?: number;
 }
 
+const QUEUE_OPTIONS = [
+  "name",
+  "backplane",
+  "instanceId",
+  "visibilityMs",
+  "maxDeliveries",
+  "maxLength",
+  "maxDead",
+] as const satisfies (keyof TaskQueueOptions)[];
+
 export interface ProcessOptions {
   /** How many tasks are in work here at most. Default 10. */
   readonly concurrency?: number;
@@ -35,6 +46,7 @@ const DAY_MS = 86_400_000;
 export function resolveQueueOptions(
   options: TaskQueueOptions,
 ): Pick<TaskTerms, "visibilityMs" | "maxDeliveries" | "maxLength" | "maxDead"> {
+  checkOptions("TaskQueue", options, QUEUE_OPTIONS);
   const { visibilityMs = 30_000, maxDeliveries = 5 } = options;
   const { maxLength = 100_000, maxDead = 10_000 } = options;
   return {
@@ -46,10 +58,12 @@ export function resolveQueueOptions(
 }
 
 /** @throws TypeError or RangeError naming the option that is wrong. */
-export function resolveProcessOptions({ concurrency = 10, signal }: ProcessOptions): {
+export function resolveProcessOptions(options: ProcessOptions): {
   readonly concurrency: number;
   readonly signal: AbortSignal | undefined;
 } {
+  checkOptions("process", options, ["concurrency", "signal"]);
+  const { concurrency = 10, signal } = options;
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw new TypeError("signal must be an AbortSignal.");
   }

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { Backplane } from "../backplane/contract/backplane.ts";
 import { DEFAULT_QUEUE, type TaskStore } from "../backplane/contract/task-store.ts";
 import { memoryBackplane } from "../backplane/memory/memory-backplane.ts";
+import { checkOptions } from "../protocol/check-options.ts";
 import { WebSocketError } from "../protocol/errors.ts";
 import { checkName } from "../protocol/names.ts";
 import {
@@ -81,11 +82,11 @@ export class TaskQueue<T = unknown> {
 
   /** Starts nothing: it connects when it is used. @throws TypeError or RangeError naming the option. */
   constructor(options: TaskQueueOptions = {}) {
+    const limits = resolveQueueOptions(options);
     const { backplane = memoryBackplane(), name = DEFAULT_QUEUE } = options;
     const { instanceId = randomBytes(9).toString("base64url") } = options;
     this.name = checkName("queue", name);
     this.instanceId = checkName("instance id", instanceId);
-    const limits = resolveQueueOptions(options);
     this.#visibilityMs = limits.visibilityMs;
     this.#store = openStore(backplane, this.name, this.instanceId, limits, this.#events);
   }
@@ -99,6 +100,7 @@ export class TaskQueue<T = unknown> {
    * @throws BackplaneUnavailableError; its `outcome` says whether the task may have been added.
    */
   async add(task: T, options: { readonly idempotencyKey?: string } = {}): Promise<string> {
+    checkOptions("add", options, ["idempotencyKey"]);
     this.#checkOpen();
     const data = encodeTask(task);
     const id = await this.#store.add(data, checkIdempotencyKey(options.idempotencyKey));
@@ -185,6 +187,7 @@ export class TaskQueue<T = unknown> {
    * and the visibility timeout does the rest. Idempotent.
    */
   close(options: { readonly drainMs?: number } = {}): Promise<void> {
+    checkOptions("close", options, ["drainMs"]);
     const drainMs = checkDrain(options.drainMs, DRAIN_MS);
     this.#working?.stop(drainMs);
     this.#closing ??= this.#close();

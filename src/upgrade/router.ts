@@ -13,14 +13,14 @@ import { checkSetting, duration } from "../protocol/setting.ts";
 import type { SchemaOutput, StandardSchema } from "../protocol/standard-schema.ts";
 import { ConnectionManager } from "../server/connection-manager.ts";
 import type { Around } from "./around.ts";
-import { attachTo, type UpgradeServer } from "./attach.ts";
+import { attachTo, checkReach, type Upgrader, type UpgradeServer } from "./attach.ts";
 import type { AnyHandler, Handler } from "./handler.ts";
 import { refuse } from "./request/handshake.ts";
 import { checkOrigins } from "./request/origin.ts";
 import { adviseOnPath } from "./request/refusal-advice.ts";
 import { type Access, makeRoute, type Route } from "./route.ts";
 import type { RouteOptions } from "./route-options.ts";
-import { type Params, splitTarget } from "./route-path.ts";
+import { type Params, type RoutePath, splitTarget } from "./route-path.ts";
 import { destroyOnError, type UpgradeRules, upgrade } from "./upgrade.ts";
 
 export interface WebSocketRouterOptions {
@@ -119,6 +119,8 @@ export class WebSocketRouter<D extends object = Record<string, unknown>> {
   readonly #rules: UpgradeRules;
   readonly #routes: Route[] = [];
   readonly #arounds: Around[] = [];
+  /** Those on each server this one is attached to, itself among them. */
+  readonly #neighbours: Set<ReadonlySet<Upgrader>> = new Set();
   /** The request that was looked for last. */
   #last: { readonly request: IncomingMessage; readonly found: Found | null } | null = null;
 
@@ -203,15 +205,21 @@ export class WebSocketRouter<D extends object = Record<string, unknown>> {
    * Takes the upgrades of a server that are for this router's paths. Changes no setting of the server
    * and leaves other upgrades to other listeners; where there is none, they get a 404.
    *
-   * @throws TypeError if it is no server, saying where to find it.
+   * @throws TypeError if it is no server, saying where to find it; or if another router of that server has one of
+   * its paths.
    */
   attach(server: UpgradeServer): void {
-    attachTo(server, this);
+    this.#neighbours.add(attachTo(server, this));
+  }
+
+  /** See `Upgrader`. @internal */
+  get paths(): readonly RoutePath[] {
+    return this.#routes.map(({ path }) => path);
   }
 
   /** See `Upgrader`. @internal */
   unserved(request: IncomingMessage): void {
-    const paths = this.#routes.map(({ path }) => path.text);
+    const paths = this.paths.map(({ text }) => text);
     adviseOnPath(this.#manager.logger, splitTarget(request).pathname, paths);
   }
 
@@ -271,6 +279,7 @@ export class WebSocketRouter<D extends object = Record<string, unknown>> {
         `The route ${made.path.text} would never be reached: ${before} takes its requests. Add it before that one.`,
       );
     }
+    for (const upgraders of this.#neighbours) checkReach(upgraders, this, made.path);
     this.#routes.push(made);
     return this;
   }

@@ -10,9 +10,9 @@ export class Clock {
     ...nodeRuntime,
     now: () => this.#now,
     random: () => 0.5,
-    onWake: (callback) => {
+    onWake: (callback, signal) => {
       this.#wakers.add(callback);
-      return () => this.#wakers.delete(callback);
+      signal.addEventListener("abort", () => this.#wakers.delete(callback));
     },
     schedule: (ms, callback) => {
       const timer = { at: this.#now + ms, callback };

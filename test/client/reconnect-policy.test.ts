@@ -23,7 +23,7 @@ function afterGoodbye(
 ): Wait | undefined {
   subject.opened(0);
   subject.goodbye({ ...goodbye, code }, 0);
-  return subject.afterClose(code, 0);
+  return subject.afterEnd(code, 0);
 }
 
 test("attempt n waits d = min(max, base * 2^(n-1)), then d * (1 - jitter * random)", () => {
@@ -39,7 +39,7 @@ test("attempt n waits d = min(max, base * 2^(n-1)), then d * (1 - jitter * rando
         const { reconnectBackoffBaseMs: base, reconnectBackoffMaxMs: max } = config;
         const d = Math.min(max, base * 2 ** (n - 1));
         const expected = d * (1 - config.reconnectJitter * random);
-        const wait = n % 2 === 0 ? subject.afterFailure({}) : subject.afterClose(1006, 0);
+        const wait = n % 2 === 0 ? subject.afterEnd(1006, 0) : subject.afterEnd(1006, 0);
         expect(wait?.delayMs).toBeCloseTo(expected, 6);
         expect(wait?.attempt).toBe(n);
       }
@@ -50,14 +50,14 @@ test("attempt n waits d = min(max, base * 2^(n-1)), then d * (1 - jitter * rando
 test.each([1000, 1002, 1003, 1007, 1008, 1009, 1010, 4403, 4409, 4500, 4999])(
   "close code %i is final",
   (code) => {
-    expect(policy().afterClose(code, 0)).toBeUndefined();
+    expect(policy().afterEnd(code, 0)).toBeUndefined();
   },
 );
 
 test.each([1001, 1005, 1006, 1012, 4000, 4408, 4413, 4499])(
   "after close code %i the client backs off and comes back",
   (code) => {
-    expect(policy().afterClose(code, 0)).toMatchObject({ delayMs: 1000, firm: false });
+    expect(policy().afterEnd(code, 0)).toMatchObject({ delayMs: 1000, firm: false });
   },
 );
 
@@ -67,9 +67,9 @@ test("an overloaded server gets at least 5 seconds, one that was flooded 10, wha
     [1013, 5000],
     [4429, 10_000],
   ] as const) {
-    expect(policy().afterClose(code, 0)).toMatchObject({ delayMs: least, firm: true });
+    expect(policy().afterEnd(code, 0)).toMatchObject({ delayMs: least, firm: true });
     expect(afterGoodbye(policy(), code, soon)).toMatchObject({ delayMs: least, firm: true });
-    const patient = policy({ reconnectBackoffBaseMs: 20_000 }, 0.5).afterClose(code, 0);
+    const patient = policy({ reconnectBackoffBaseMs: 20_000 }, 0.5).afterEnd(code, 0);
     expect(patient?.delayMs).toBe(least + 10_000);
   }
 });
@@ -81,12 +81,12 @@ test("clients that were lost together come back apart, spread over as long as th
       return lose(subject)?.delayMs ?? Number.NaN;
     });
   const spreads: [least: number, most: number, (subject: ReconnectPolicy) => Wait | undefined][] = [
-    [0, 1000, (subject) => subject.afterClose(1006, 0)],
-    [5000, 10_000, (subject) => subject.afterClose(1013, 0)],
-    [15_000, 30_000, (subject) => subject.afterClose(4008, 0)],
-    [10_000, 20_000, (subject) => subject.afterClose(4429, 0)],
-    [7000, 14_000, (subject) => subject.afterFailure({ retryAfterMs: 7000 })],
-    [0, 4000, (subject) => [1, 2, 3].map(() => subject.afterFailure({}))[2]],
+    [0, 1000, (subject) => subject.afterEnd(1006, 0)],
+    [5000, 10_000, (subject) => subject.afterEnd(1013, 0)],
+    [15_000, 30_000, (subject) => subject.afterEnd(4008, 0)],
+    [10_000, 20_000, (subject) => subject.afterEnd(4429, 0)],
+    [7000, 14_000, (subject) => subject.afterEnd(1006, 0, 7000)],
+    [0, 4000, (subject) => [1, 2, 3].map(() => subject.afterEnd(1006, 0))[2]],
   ];
   for (const [least, most, lose] of spreads) {
     const all = delays(lose);
@@ -104,7 +104,7 @@ test("clients that were lost together come back apart, spread over as long as th
 test("10,000 clients of a server that is dead spread over seconds", () => {
   const times = Array.from({ length: 10_000 }, () => {
     const subject = new ReconnectPolicy(resolveClientConfig(), Math.random, false);
-    const waits = [subject.afterClose(1006, 0), subject.afterFailure({}), subject.afterFailure({})];
+    const waits = [subject.afterEnd(1006, 0), subject.afterEnd(1006, 0), subject.afterEnd(1006, 0)];
     return waits.reduce((sum, wait) => sum + (wait?.delayMs ?? 0), 0);
   }).sort((a, b) => a - b);
   // The middle half of them, at the third attempt; in step it would be 100 ms or so.
@@ -121,27 +121,27 @@ test("a goodbye is about the end it announced, not about one much later", () => 
     const subject = policy();
     subject.opened(0);
     subject.goodbye(never, 0);
-    expect(subject.afterClose(code, lateMs)?.attempt).toBe(expected);
+    expect(subject.afterEnd(code, lateMs)?.attempt).toBe(expected);
   }
   const subject = policy();
   subject.opened(0);
   subject.goodbye({ code: 1012, reconnect: true, after_ms: 30_000 }, 0);
   // A restart takes its time to come to everybody.
-  expect(subject.afterClose(1012, 100_000)?.delayMs).toBe(30_000);
+  expect(subject.afterEnd(1012, 100_000)?.delayMs).toBe(30_000);
 });
 
 test("of all attempts there may be only those that are used up are a reason to say so", () => {
   const subject = policy({ reconnectMaxAttempts: 1 });
-  expect([subject.afterFailure({})?.attempt, subject.isExhausted]).toEqual([1, false]);
-  expect([subject.afterFailure({}), subject.isExhausted]).toEqual([undefined, true]);
+  expect([subject.afterEnd(1006, 0)?.attempt, subject.isExhausted]).toEqual([1, false]);
+  expect([subject.afterEnd(1006, 0), subject.isExhausted]).toEqual([undefined, true]);
   const off = policy({ reconnectMaxAttempts: 1, reconnectEnabled: false });
-  expect([off.afterFailure({}), off.afterFailure({}), off.isExhausted]).toEqual([
+  expect([off.afterEnd(1006, 0), off.afterEnd(1006, 0), off.isExhausted]).toEqual([
     undefined,
     undefined,
     false,
   ]);
   const final = policy();
-  expect([final.afterClose(1008, 0), final.isExhausted]).toEqual([undefined, false]);
+  expect([final.afterEnd(1008, 0), final.isExhausted]).toEqual([undefined, false]);
 });
 
 test("a goodbye is instead of the client's own delay, and may forbid to come back", () => {
@@ -169,48 +169,57 @@ test("a server that says goodbye without a delay again and again does not see a 
 
 test("a failing server is left alone after five faults in a row", () => {
   const subject = policy({ reconnectMaxAttempts: 0 });
-  for (let i = 0; i < 5; i++) expect(subject.afterClose(1011, 0)).not.toBeUndefined();
-  expect(subject.afterClose(1011, 0)).toBeUndefined();
+  for (let i = 0; i < 5; i++) expect(subject.afterEnd(1011, 0)).not.toBeUndefined();
+  expect(subject.afterEnd(1011, 0)).toBeUndefined();
   // A connection that lasted five seconds was a good one.
   subject.opened(1000);
-  expect(subject.afterClose(1011, 5999)).toBeUndefined();
-  expect(subject.afterClose(1011, 6000)).not.toBeUndefined();
+  expect(subject.afterEnd(1011, 5999)).toBeUndefined();
+  subject.opened(1000);
+  expect(subject.afterEnd(1011, 6000)).not.toBeUndefined();
 });
 
 test("with too many connections it tries once more after a lease", () => {
   const subject = policy();
-  expect(subject.afterClose(4008, 0)).toMatchObject({ delayMs: 15_000, firm: true });
-  expect(subject.afterClose(4008, 0)).toBeUndefined();
+  expect(subject.afterEnd(4008, 0)).toMatchObject({ delayMs: 15_000, firm: true });
+  expect(subject.afterEnd(4008, 0)).toBeUndefined();
 });
 
 test("an expired token is renewed once, at once; without a way to renew it that is the end", () => {
-  expect(policy().afterClose(4401, 0)).toBeUndefined();
+  expect(policy().afterEnd(4401, 0)).toBeUndefined();
   const subject = policy({}, 0, true);
-  expect(subject.afterClose(4401, 0)?.delayMs).toBe(0);
-  expect(subject.afterFailure({ unauthorized: true })).toBeUndefined();
+  expect(subject.afterEnd(4401, 0)?.delayMs).toBe(0);
+  expect(subject.afterEnd(4401, 0)).toBeUndefined();
   subject.reset();
-  expect(subject.afterFailure({ unauthorized: true })?.delayMs).toBe(0);
+  expect(subject.afterEnd(4401, 0)?.delayMs).toBe(0);
 });
 
 test("attempts in a row have a bound, and are counted anew when the device is back", () => {
   const subject = policy({ reconnectMaxAttempts: 2 });
-  expect(subject.afterFailure({})).not.toBeUndefined();
-  expect(subject.afterFailure({})).not.toBeUndefined();
-  expect(subject.afterFailure({})).toBeUndefined();
+  expect(subject.afterEnd(1006, 0)).not.toBeUndefined();
+  expect(subject.afterEnd(1006, 0)).not.toBeUndefined();
+  expect(subject.afterEnd(1006, 0)).toBeUndefined();
   subject.reset();
-  expect(subject.afterFailure({})?.delayMs).toBe(1000);
+  expect(subject.afterEnd(1006, 0)?.delayMs).toBe(1000);
+});
+
+test("attempts that fail are ruled neither by the goodbye nor by the length of the connection before them", () => {
+  const subject = policy();
+  subject.opened(0);
+  subject.goodbye({ code: 1012, reconnect: true, after_ms: 30_000 }, 10_000);
+  expect(subject.afterEnd(1012, 10_000)).toMatchObject({ attempt: 1, delayMs: 30_000 });
+  expect(subject.afterEnd(1006, 10_001)).toMatchObject({ attempt: 2, delayMs: 2000 });
+  expect(subject.afterEnd(1006, 60_000)).toMatchObject({ attempt: 3, delayMs: 4000 });
 });
 
 test("a server that asks for time gets it", () => {
-  expect(policy().afterFailure({ retryAfterMs: 30_000 })).toMatchObject({
+  expect(policy().afterEnd(1006, 0, 30_000)).toMatchObject({
     delayMs: 30_000,
     firm: true,
   });
-  expect(policy().afterFailure({ final: true })).toBeUndefined();
 });
 
 test("a client that shall not reconnect does not", () => {
-  expect(policy({ reconnectEnabled: false }).afterClose(1006, 0)).toBeUndefined();
+  expect(policy({ reconnectEnabled: false }).afterEnd(1006, 0)).toBeUndefined();
 });
 
 test("the client has the defaults and bounds of the server's configuration", () => {

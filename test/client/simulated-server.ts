@@ -38,7 +38,7 @@ export class SimulatedServer {
     defaults: {},
     open: (_url, _options, events) => this.#accept(events),
     isOnline: () => true,
-    onWake: () => () => {},
+    onWake: () => {},
     now: () => this.#now,
     schedule: (ms, callback) => {
       const timer = { at: this.#now + ms, callback };
@@ -207,7 +207,7 @@ class Connection {
     if (this.#isOver) return;
     this.#isOver = true;
     this.rooms.clear();
-    this.#runtime.schedule(1, () => this.#events.ended(code, "", null));
+    this.#runtime.schedule(1, () => this.#events.ended(code, "", { error: new Error("lost") }));
   }
 
   #later(work: () => void): void {

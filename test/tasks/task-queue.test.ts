@@ -347,6 +347,26 @@ test("a queue is closed where its scope ends", async () => {
   await expect(closed.add("y")).rejects.toMatchObject({ code: "queue_closed" });
 });
 
+test("an option that does not exist is refused by name, and those there are are told", async () => {
+  const misspelt: unknown = { visibilityMS: 1000 };
+  expect(() => new TaskQueue(misspelt as TaskQueueOptions)).toThrow(
+    "TaskQueue has no option visibilityMS; there are name, backplane, instanceId, visibilityMs, maxDeliveries, maxLength, maxDead.",
+  );
+  for (const none of [null, 5]) {
+    expect(() => new TaskQueue(none as never)).toThrow(/options of TaskQueue must be an object/);
+  }
+  const queue = open({});
+  await expect(queue.process(() => {}, { concurency: 2 } as object)).rejects.toThrow(
+    "process has no option concurency; there are concurrency, signal.",
+  );
+  await expect(queue.add("x", { idempotencykey: "a" } as object)).rejects.toThrow(
+    "add has no option idempotencykey; there are idempotencyKey.",
+  );
+  expect(() => queue.close({ drainMS: 5 } as object)).toThrow(
+    "close has no option drainMS; there are drainMs.",
+  );
+});
+
 test("a wrong option is named, with its value and what is allowed", async () => {
   const wrong: [TaskQueueOptions, RegExp][] = [
     [{ visibilityMs: 99 }, /visibilityMs must be milliseconds from 100 to 86400000, not 99/],

@@ -33,6 +33,44 @@ describe("attach takes the HTTP server alone, and says where to find it", () => 
   });
 });
 
+describe("a path that two routers of one server would serve is refused", () => {
+  const handler = { open: () => {} };
+
+  test.each(["/chat", "/chat/:room"])("%s, attached with it or added later", (path) => {
+    const server = createServer();
+    const told = `Another router of this server has a route ${path} already.`;
+    make().public(path, handler).attach(server);
+    const second = make().public(path, handler);
+    expect(() => second.attach(server)).toThrow(TypeError);
+    expect(() => second.attach(server)).toThrow(told);
+    const third = make();
+    third.attach(server);
+    expect(() => third.public(path, handler)).toThrow(told);
+  });
+
+  test("also one that only takes another's requests, from whichever side it is added", () => {
+    const server = createServer();
+    const first = make();
+    first.attach(server);
+    make().public("/chat/lobby", handler).attach(server);
+    const told =
+      "The route /chat/lobby would never be reached: /chat/:room of another router of this server takes its requests.";
+    expect(() => first.public("/chat/:room", handler)).toThrow(told);
+    const other = createServer();
+    make().public("/chat/:room", handler).attach(other);
+    expect(() => make().public("/chat/lobby", handler).attach(other)).toThrow(told);
+  });
+
+  test("but not on two servers, nor what both can serve, nor a router attached twice", () => {
+    const [one, two] = [createServer(), createServer()];
+    const router = make().public("/chat/lobby", handler);
+    for (const server of [one, two, one]) router.attach(server);
+    make().public("/chat/:room", handler).attach(one);
+    make().public("/news", handler).attach(two);
+    expect(() => router.public("/news/today", handler)).not.toThrow();
+  });
+});
+
 describe("a handler that would never be called is refused", () => {
   test.each([
     ["a method that there is not", { onMessage: () => {} }, "has onMessage, which nobody calls"],

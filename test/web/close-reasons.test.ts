@@ -8,7 +8,7 @@ test("people are told in a sentence of its own about each close code below 4500 
   const final: number[] = [];
   for (let code = 1000; code < 4500; code++) {
     policy.reset();
-    if (policy.afterClose(code, 0) === undefined) final.push(code);
+    if (policy.afterEnd(code, 0) === undefined) final.push(code);
   }
   expect(final).toContain(4403);
   expect(new Set(final.map(closeReason)).size).toBe(final.length);

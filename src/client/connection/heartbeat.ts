@@ -14,50 +14,49 @@ export class Heartbeat {
   readonly #runtime: Runtime;
   readonly #intervalMs: number | null;
   readonly #timeoutMs: number;
+  readonly #soonMs: number;
   #socket: ClientSocket | undefined;
   #ping: ((id: number) => void) | undefined;
   #lastId = 0;
   #pingedAt = 0;
-  #latency: number | null = null;
   #cancelPing: () => void = nothing;
-  /** What is waited for; undefined: nothing. */
-  #deadline: { readonly at: number; readonly cancel: () => void } | undefined;
+  /** An answer is waited for; undefined: none is. */
+  #cancelDeadline: (() => void) | undefined;
+  #deadlineAt = 0;
+  /** The last round trip, in milliseconds; null: none was measured yet. */
+  latency: number | null = null;
 
   constructor(runtime: Runtime, { pingIntervalMs, pingTimeoutMs }: ClientConfig) {
     this.#runtime = runtime;
     this.#intervalMs = pingIntervalMs;
     this.#timeoutMs = pingTimeoutMs;
-  }
-
-  /** The last round trip, in milliseconds; null: none was measured yet. */
-  get latency(): number | null {
-    return this.#latency;
+    this.#soonMs = Math.min(PROBE_MS, pingTimeoutMs);
   }
 
   /** Watches this socket. Without a way to ping it nothing can be noticed. */
   start(socket: ClientSocket, ping: ((id: number) => void) | undefined): void {
     this.#socket = socket;
     this.#ping = ping;
-    this.#latency = null;
+    this.latency = null;
     this.#beat(this.#timeoutMs);
   }
 
   /** Pings now, as the connection may have died unseen: an answer has to come sooner than usual. */
   probe(): void {
-    const soonMs = Math.min(PROBE_MS, this.#timeoutMs);
-    if (this.#deadline && this.#deadline.at > this.#runtime.now() + soonMs) this.heard();
-    this.#beat(soonMs);
+    // Being looked at again and again puts off nothing.
+    if (this.#deadlineAt > this.#runtime.now() + this.#soonMs) this.heard();
+    this.#beat(this.#soonMs);
   }
 
   /** Something came, so the other side is there. */
   heard(): void {
-    this.#deadline?.cancel();
-    this.#deadline = undefined;
+    this.#cancelDeadline?.();
+    this.#cancelDeadline = undefined;
   }
 
   ponged(id: number): void {
     this.heard();
-    if (id === this.#lastId) this.#latency = this.#runtime.now() - this.#pingedAt;
+    if (id === this.#lastId) this.latency = this.#runtime.now() - this.#pingedAt;
   }
 
   stop(): void {
@@ -69,7 +68,7 @@ export class Heartbeat {
     this.#cancelPing();
     if (!this.#ping || !this.#intervalMs) return;
     this.#cancelPing = this.#runtime.schedule(this.#intervalMs, () => this.#beat(this.#timeoutMs));
-    if (this.#deadline) return;
+    if (this.#cancelDeadline) return;
     this.#expect(timeoutMs);
     this.#pingedAt = this.#runtime.now();
     this.#ping(++this.#lastId);
@@ -77,12 +76,12 @@ export class Heartbeat {
 
   #expect(ms: number): void {
     const at = this.#runtime.now() + ms;
-    const cancel = this.#runtime.schedule(ms, () => {
+    this.#deadlineAt = at;
+    this.#cancelDeadline = this.#runtime.schedule(ms, () => {
       const lateMs = this.#runtime.now() - at;
       // Where we are the ones not reading, a missing pong proves nothing.
-      if (this.#socket?.held || lateMs > LATE_MS) this.#expect(Math.min(PROBE_MS, this.#timeoutMs));
+      if (this.#socket?.held || lateMs > LATE_MS) this.#expect(this.#soonMs);
       else this.#socket?.terminate();
     });
-    this.#deadline = { at, cancel };
   }
 }

@@ -1,67 +1,32 @@
-import type { ClientConfig } from "../../protocol/client-config.ts";
 import {
   AuthenticationError,
   ConnectionClosedError,
   ConnectionFailedError,
 } from "../../protocol/errors.ts";
-import type { Emitter } from "../events.ts";
-import type { ReceivedMessage, WebSocketClientOptions } from "../options.ts";
-import {
-  type ClientSocket,
-  type HandshakeFailure,
-  nothing,
-  type Runtime,
-} from "../runtime/runtime.ts";
+import { SUBPROTOCOL } from "../../protocol/roomcast-v1.ts";
+import { type Deferred, deferred } from "../deferred.ts";
+import type { ReceivedMessage } from "../options.ts";
+import type { ClientParts } from "../parts.ts";
+import { type ClientSocket, type HandshakeFailure, nothing } from "../runtime/runtime.ts";
 import { fetchToken } from "../token.ts";
-import type { Heartbeat } from "./heartbeat.ts";
-import {
-  type Attempt,
-  type ClientState,
-  type Connecting,
-  type Deferred,
-  deferred,
-  type End,
-  type Phase,
-  socketOf,
-  stateOf,
-} from "./phase.ts";
-import type { ReconnectPolicy, Wait } from "./reconnect-policy.ts";
+import { greet } from "../v1/greet.ts";
+import { takeFrame } from "../v1/take-frame.ts";
+import type { Attempt, ClientState, End, Phase, Trying } from "./phase.ts";
+import type { Wait } from "./reconnect-policy.ts";
 
+const NORMAL = 1000;
+const ABNORMAL = 1006;
+const UNAUTHORIZED = 4401;
 /** The reason where there have been as many attempts as there may be. */
 const GAVE_UP = "gave up, by config.reconnectMaxAttempts";
 
-/** Where to, how, and how to come back. */
-export interface Destination {
-  readonly runtime: Runtime;
-  readonly url: string;
-  readonly options: WebSocketClientOptions;
-  readonly config: ClientConfig;
-  readonly policy: ReconnectPolicy;
-  readonly events: Emitter;
-  readonly heartbeat: Heartbeat;
-  /** If this is one of several that are made one after another, and never comes back itself. */
-  readonly succession: Succession | undefined;
-}
-
-/** What connections that are made one after another have in common. */
-export interface Succession {
-  policy?: ReconnectPolicy;
-  /** When the next one may be made; absent: there is to be none. */
-  wait?: Wait | undefined;
-  /** Why there is to be none; absent if the last one ended normally. */
-  error?: Error | undefined;
-}
-
-/** Whose connection it is. None of these may throw. */
-export interface ConnectionOwner {
-  /** It begins, or begins anew. */
-  began(): void;
-  opened(socket: ClientSocket): void;
-  received(message: ReceivedMessage): void;
-  /** The open connection is gone. */
-  lost(): void;
-  /** It is over, normally or not. */
-  ended(error: ConnectionClosedError, isNormal: boolean): void;
+/** How a connection was lost, or an attempt failed. */
+interface Loss {
+  readonly code: number;
+  readonly reason: string;
+  readonly cause: Error | undefined;
+  /** Whether `error` tells. */
+  readonly isTold: boolean;
 }
 
 /**
@@ -69,85 +34,92 @@ export interface ConnectionOwner {
  * in is one `Phase`, and events are told from the phase they speak of.
  */
 export class PersistentConnection {
-  readonly #to: Destination;
-  readonly #owner: ConnectionOwner;
-  #phase: Phase = { name: "idle" };
+  readonly #to: ClientParts;
+  #phase: Phase = { state: "idle" };
   /** Settles at the end. Undefined: there has been no beginning. */
-  #over: Deferred | undefined;
+  #over: Deferred<void> | undefined;
   /** What `close` was called with last. */
   #told: ConnectionClosedError | undefined;
-  #stopWatching: () => void = nothing;
+  /** Whoever is listened to from the beginning to the end. */
+  #watching: AbortController | undefined;
 
-  constructor(to: Destination, owner: ConnectionOwner) {
+  constructor(to: ClientParts) {
     this.#to = to;
-    this.#owner = owner;
   }
 
   get state(): ClientState {
-    return stateOf(this.#phase);
+    return this.#phase.state;
+  }
+
+  /** The socket that is open, or was until this side closed it. */
+  get socket(): ClientSocket | undefined {
+    return "socket" in this.#phase ? this.#phase.socket : undefined;
   }
 
   /** Connects, or tries at once if the next attempt is being waited for. Settles as that attempt does. */
   async connect(): Promise<void> {
     const before = this.#told;
     // The end comes first; then it begins anew.
-    if (this.#phase.name === "closing") await this.#over?.promise;
+    if (this.state === "closing") await this.#over?.promise;
     this.#to.options.signal?.throwIfAborted();
     // `close` was called meanwhile.
     if (this.#told !== before) throw this.#told;
     const phase = this.#phase;
-    if (phase.name === "connecting") return phase.attempt.made.promise;
-    if (phase.name === "waiting") return this.#dial(phase.attempt);
-    if (phase.name !== "open") return this.#begin();
+    if (phase.state === "open") return;
+    if (!("made" in phase)) return this.#begin();
+    if (phase.wait) this.#dial(phase);
+    return phase.made.promise;
   }
 
   /** Ends it for good, by the application's wish or because it has to be. Resolves when it has ended. */
   async close(end: End): Promise<void> {
     const phase = this.#phase;
     const over = this.#over;
-    this.#told = end.error;
-    if (phase.name === "open") {
+    const { error } = end;
+    this.#told = error;
+    if (phase.state === "open") {
       const { socket } = phase;
-      const { closeTimeoutMs } = this.#to.config;
-      const cancelTimer = this.#to.runtime.schedule(closeTimeoutMs, () => socket.terminate());
-      this.#enter({ name: "closing", socket, end, cancelTimer });
-      socket.close(end.error.closeCode, end.error.reason);
-    } else if (phase.name === "connecting" || phase.name === "waiting") {
+      const { config, runtime } = this.#to;
+      const cancelTimer = runtime.schedule(config.closeTimeoutMs, () => socket.terminate());
+      this.#enter({ state: "closing", socket, end, cancelTimer });
+      socket.close(error.closeCode, error.reason);
+    } else if ("made" in phase) {
       this.#finish(end);
-      if (phase.name === "connecting") phase.socket?.terminate();
-      phase.attempt.made.reject(end.error.cause ?? end.error);
+      phase.made.reject(error.cause ?? error);
     }
     return over?.promise;
   }
 
-  readonly #abort = (): void => {
-    const cause = this.#to.options.signal?.reason;
-    this.close({ error: new ConnectionClosedError(1000, "", { cause }), isNormal: true });
-  };
-
   #begin(): Promise<void> {
-    const { options, runtime, policy, succession } = this.#to;
+    const { options, runtime, policy, sendQueue, receiveQueue, succession } = this.#to;
+    const { signal } = options;
+    const watching = new AbortController();
+    const made = deferred<void>();
     this.#over = deferred();
-    options.signal?.addEventListener("abort", this.#abort);
-    this.#stopWatching = runtime.onWake((why) => this.#wake(why));
-    this.#owner.began();
+    this.#watching = watching;
+    const abort = (): void => {
+      const error = new ConnectionClosedError(NORMAL, "", { cause: signal?.reason });
+      this.close({ error, isNormal: true });
+    };
+    signal?.addEventListener("abort", abort, watching);
+    runtime.onWake((why) => this.#wake(why), watching.signal);
+    sendQueue.begin();
+    receiveQueue.begin();
+    const attempt: Attempt = { state: "connecting", made };
     if (!succession) policy.reset();
-    const attempt: Attempt = { isFirst: true, made: deferred() };
-    if (!succession?.wait) return this.#dial(attempt);
-    this.#plan(attempt, succession.wait);
-    return attempt.made.promise;
+    if (succession?.wait) this.#plan(attempt, succession.wait);
+    else this.#dial(attempt);
+    return made.promise;
   }
 
   #wake(why: "online" | "visible"): void {
     const phase = this.#phase;
     const { policy, heartbeat } = this.#to;
     policy.reset();
-    if (phase.name === "open") heartbeat.probe();
-    else if (phase.name === "waiting" && !phase.wait.firm) this.#dial(phase.attempt);
-    else if (phase.name === "connecting" && why === "online") {
-      // What was sent into the network that is gone is never answered.
-      this.#dial(phase.attempt);
-      phase.socket?.terminate();
+    if (phase.state === "open") heartbeat.probe();
+    // What was sent into a network that is gone is never answered.
+    else if ("made" in phase && (phase.wait ? !phase.wait.firm : why === "online")) {
+      this.#dial(phase);
     }
   }
 
@@ -158,133 +130,137 @@ export class PersistentConnection {
     const delayMs = wait.firm || runtime.isOnline() ? wait.delayMs : null;
     const cancelTimer =
       delayMs === null ? nothing : runtime.schedule(delayMs, () => this.#dial(attempt));
-    this.#enter({ name: "waiting", attempt, wait, cancelTimer });
+    this.#enter({ ...attempt, wait, cancelTimer, handshake: undefined });
     return delayMs;
   }
 
-  #dial(attempt: Attempt): Promise<void> {
+  #dial({ state, made }: Attempt): void {
     const { runtime, config } = this.#to;
     const cancelTimer = runtime.schedule(config.openTimeoutMs, () => {
       const message = `No handshake within ${config.openTimeoutMs} ms.`;
       this.#failed(phase, { error: new ConnectionFailedError(message) });
-      phase.socket?.terminate();
     });
-    const phase: Connecting = { name: "connecting", attempt, cancelTimer, socket: undefined };
+    const phase: Trying = { state, made, wait: undefined, cancelTimer, handshake: undefined };
     this.#enter(phase);
     this.#shakeHands(phase).catch((error) => this.#failed(phase, { error }));
-    return attempt.made.promise;
   }
 
-  async #shakeHands(phase: Connecting): Promise<void> {
+  async #shakeHands(phase: Trying): Promise<void> {
     const { runtime, url, options, config, heartbeat } = this.#to;
     const token = await fetchToken(options.token);
     // Over while the token was fetched.
     if (this.#phase !== phase) return;
-    const { maxMessageSize } = config;
     const socket = runtime.open(
       url,
-      { ...options, token, maxMessageSize },
+      { ...options, ...config, token },
       {
-        opened: () => {
-          if (this.#phase === phase) this.#opened(phase, socket);
-        },
-        received: (message) => {
-          heartbeat.heard();
-          this.#owner.received(message);
-        },
+        opened: () => this.#opened(phase, socket),
+        received: (message) => this.#received(message, socket),
         ponged: (id) => heartbeat.ponged(id),
         ended: (code, reason, failure) => {
-          if (failure) this.#failed(phase, failure);
-          else if (socketOf(this.#phase) === socket) this.#lost(code, reason);
+          if (this.socket === socket) this.#lost(code, reason);
+          else this.#failed(phase, failure);
         },
       },
     );
-    phase.socket = socket;
+    phase.handshake = socket;
   }
 
-  #opened({ attempt }: Connecting, socket: ClientSocket): void {
-    const { succession, policy, runtime } = this.#to;
+  #opened(phase: Trying, socket: ClientSocket): void {
+    if (this.#phase !== phase) return;
+    const { succession, policy, runtime, sendQueue, receiveQueue, events } = this.#to;
     if (succession) succession.wait = undefined;
-    this.#enter({ name: "open", socket });
+    this.#enter({ state: "open", socket });
     policy.opened(runtime.now());
-    this.#owner.opened(socket);
-    attempt.made.resolve();
+    greet(socket, this.#to);
+    receiveQueue.open(socket);
+    sendQueue.open(socket);
+    events.emit("open", { reconnected: phase.state === "reconnecting" });
+    phase.made.resolve();
   }
 
-  #failed(phase: Connecting, failure: HandshakeFailure): void {
+  #received(message: ReceivedMessage, socket: ClientSocket): void {
+    if (this.socket !== socket) return;
+    const { heartbeat, receiveQueue } = this.#to;
+    heartbeat.heard();
+    if (socket.protocol === SUBPROTOCOL) takeFrame(message, socket, this.#to);
+    else receiveQueue.push(message, {});
+  }
+
+  #failed(phase: Trying, failure: HandshakeFailure): void {
     // Not one that was ended by this side.
     if (this.#phase !== phase) return;
-    const { policy, succession } = this.#to;
-    const { isFirst, made } = phase.attempt;
-    const isSingle = isFirst && !succession;
+    const { policy, runtime, succession } = this.#to;
+    const { error: cause, code = ABNORMAL, retryAfterMs } = failure;
+    const isFirst = phase.state === "connecting";
+    const isSingle = isFirst && !succession?.wait;
     // The first attempt is not repeated, but for a token that has to be renewed.
-    if (isSingle && failure.unauthorized && policy.renew()) {
-      this.#dial(phase.attempt);
+    if (isSingle && code === UNAUTHORIZED && policy.renew()) {
+      this.#dial(phase);
       return;
     }
-    const wait = isSingle ? undefined : policy.afterFailure(failure);
-    const { error: cause } = failure;
-    const error = new ConnectionClosedError(1006, policy.isExhausted ? GAVE_UP : "", { cause });
+    const wait = isSingle ? undefined : policy.afterEnd(code, runtime.now(), retryAfterMs);
     // The first to fail tells whoever waits for it.
-    this.#comeBack({ error, isNormal: false, fault: isFirst ? undefined : cause }, wait);
-    made.reject(cause);
+    this.#comeBack(wait, { code: ABNORMAL, reason: "", cause, isTold: !isFirst });
+    phase.made.reject(cause);
   }
 
   #lost(code: number, reason: string): void {
-    const { policy, heartbeat, runtime } = this.#to;
+    const { policy, heartbeat, runtime, sendQueue, receiveQueue } = this.#to;
     const phase = this.#phase;
     heartbeat.stop();
-    this.#owner.lost();
-    if (phase.name === "closing") {
+    sendQueue.open(undefined);
+    receiveQueue.open(undefined);
+    if (phase.state === "closing") {
       this.#finish(phase.end);
       return;
     }
-    const wait = policy.afterClose(code, runtime.now());
-    const isNormal = code === 1000;
-    const cause =
-      code === 4401 ? new AuthenticationError("The credential was refused.") : undefined;
-    const why = policy.isExhausted ? GAVE_UP : reason;
-    const error = new ConnectionClosedError(code, why, { cause });
-    const fault = wait || isNormal ? undefined : (cause ?? error);
-    this.#comeBack({ error, isNormal, fault }, wait);
+    const wait = policy.afterEnd(code, runtime.now());
+    const isRefused = code === UNAUTHORIZED;
+    const cause = isRefused ? new AuthenticationError("The credential was refused.") : undefined;
+    this.#comeBack(wait, { code, reason, cause, isTold: !wait && code !== NORMAL });
   }
 
   /** The connection or the attempt is over. Plans the next, if there is to be one here. */
-  #comeBack(end: End, wait: Wait | undefined): void {
-    const { succession, events } = this.#to;
-    const { error, isNormal, fault } = end;
+  #comeBack(wait: Wait | undefined, { code, reason, cause, isTold }: Loss): void {
+    const { succession, events, policy } = this.#to;
+    const why = policy.isExhausted ? GAVE_UP : reason;
+    const error = new ConnectionClosedError(code, why, { cause });
+    const isNormal = code === NORMAL;
+    const fault = isTold ? (cause ?? error) : undefined;
     if (succession) {
       succession.wait = wait;
       succession.error = wait || isNormal ? undefined : error;
     }
     if (succession || !wait) {
-      this.#finish(end);
+      this.#finish({ error, isNormal, fault });
       return;
     }
-    const delayMs = this.#plan({ isFirst: false, made: deferred() }, wait);
+    const delayMs = this.#plan({ state: "reconnecting", made: deferred() }, wait);
     const phase = this.#phase;
     // A listener may close it, or try at once.
     const isStill = (): boolean => this.#phase === phase;
     if (fault) events.emitWhile(isStill, "error", fault);
-    const { closeCode: code, reason } = error;
-    const event = { attempt: wait.attempt, delayMs, code, reason };
-    events.emitWhile(isStill, "reconnecting", event);
+    events.emitWhile(isStill, "reconnecting", { attempt: wait.attempt, delayMs, code, reason });
   }
 
   #finish({ error, isNormal, fault }: End): void {
-    this.#enter({ name: "closed" });
-    this.#stopWatching();
-    this.#to.options.signal?.removeEventListener("abort", this.#abort);
+    const { events, sendQueue, receiveQueue } = this.#to;
+    this.#enter({ state: "closed" });
+    this.#watching?.abort();
     // Before a listener begins anew.
     this.#over?.resolve();
-    this.#owner.ended(error, isNormal);
-    if (fault) this.#to.events.emit("error", fault);
-    this.#to.events.emit("close", { code: error.closeCode, reason: error.reason });
+    sendQueue.end(error);
+    receiveQueue.end(error, isNormal);
+    if (fault) events.emit("error", fault);
+    events.emit("close", { code: error.closeCode, reason: error.reason });
   }
 
   #enter(phase: Phase): void {
-    const { cancelTimer } = this.#phase as { cancelTimer?: () => void };
-    cancelTimer?.();
+    const before = this.#phase;
     this.#phase = phase;
+    if ("cancelTimer" in before) before.cancelTimer();
+    // A handshake that is not waited for any more.
+    if ("made" in before && phase.state !== "open") before.handshake?.terminate();
   }
 }

@@ -1,4 +1,5 @@
 import type { ConnectionClosedError } from "../../protocol/errors.ts";
+import type { Deferred } from "../deferred.ts";
 import type { ClientSocket } from "../runtime/runtime.ts";
 import type { Wait } from "./reconnect-policy.ts";
 
@@ -14,42 +15,34 @@ export type ClientState =
   /** For good, unless `connect` is called again. */
   | "closed";
 
+/** What a connection is in, with all that belongs to it and to nothing else. */
+export type Phase = { readonly state: "idle" | "closed" } | Trying | Open | Closing;
+
 /** An attempt to connect, from when it is planned. */
 export interface Attempt {
-  /** Nothing was tried before it, since `connect` was called. */
-  readonly isFirst: boolean;
+  /** `connecting`: nothing was tried before it, since `connect` was called. */
+  readonly state: "connecting" | "reconnecting";
   /** Settles as the attempt does. */
-  readonly made: Deferred;
+  readonly made: Deferred<void>;
 }
 
-/** What a connection is in, with all that belongs to it and to nothing else. */
-export type Phase = { readonly name: "idle" | "closed" } | Connecting | Open | Waiting | Closing;
-
-/** Fetches a token, then shakes hands; for as long as its timer runs. */
-export interface Connecting {
-  readonly name: "connecting";
-  readonly attempt: Attempt;
+/** Until an attempt is due, or has come to its end. */
+export interface Trying extends Attempt {
+  /** What it waits for; undefined: it is being made, for as long as its timer runs. */
+  readonly wait: Wait | undefined;
   readonly cancelTimer: () => void;
   /** Undefined: not yet. */
-  socket: ClientSocket | undefined;
+  handshake: ClientSocket | undefined;
 }
 
 export interface Open {
-  readonly name: "open";
+  readonly state: "open";
   readonly socket: ClientSocket;
-}
-
-/** Until the next attempt is due. */
-export interface Waiting {
-  readonly name: "waiting";
-  readonly attempt: Attempt;
-  readonly wait: Wait;
-  readonly cancelTimer: () => void;
 }
 
 /** This side has closed; until the other side answers, or its timer is over. */
 export interface Closing {
-  readonly name: "closing";
+  readonly state: "closing";
   readonly socket: ClientSocket;
   readonly end: End;
   readonly cancelTimer: () => void;
@@ -62,38 +55,4 @@ export interface End {
   readonly isNormal: boolean;
   /** What `error` listeners are told, if anything. */
   readonly fault?: Error | undefined;
-}
-
-export function stateOf(phase: Phase): ClientState {
-  switch (phase.name) {
-    case "connecting":
-      return phase.attempt.isFirst ? "connecting" : "reconnecting";
-    case "waiting":
-      return "reconnecting";
-    default:
-      return phase.name;
-  }
-}
-
-/** The socket that is open, or was until this side closed it. */
-export function socketOf(phase: Phase): ClientSocket | undefined {
-  return phase.name === "open" || phase.name === "closing" ? phase.socket : undefined;
-}
-
-/** A promise, and what settles it. */
-export interface Deferred {
-  readonly promise: Promise<void>;
-  readonly resolve: () => void;
-  readonly reject: (error: unknown) => void;
-}
-
-export function deferred(): Deferred {
-  let resolve: Deferred["resolve"] = () => {};
-  let reject: Deferred["reject"] = () => {};
-  const promise = new Promise<void>((...settle) => {
-    [resolve, reject] = settle;
-  });
-  // Not everybody wants to know.
-  promise.catch(() => {});
-  return { promise, resolve, reject };
 }

@@ -1,6 +1,5 @@
 import type { ClientConfig } from "../../protocol/client-config.ts";
 import { mayReturn } from "../../protocol/close-codes.ts";
-import type { HandshakeFailure } from "../runtime/runtime.ts";
 
 /** How long to wait before the next attempt. */
 export interface Wait {
@@ -45,7 +44,7 @@ export class ReconnectPolicy {
   /** How often in a row connections ended with each close code; with 4401 also credentials that were refused. */
   readonly #counts: Map<number, number> = new Map();
   #attempt = 0;
-  #openedAt = 0;
+  #openedAt = Infinity;
   #goodbye: (Goodbye & { readonly saidAt: number }) | undefined;
 
   /** `isRenewable`: whether a new token can be had. */
@@ -77,28 +76,23 @@ export class ReconnectPolicy {
     this.#goodbye = { ...goodbye, saidAt: now };
   }
 
-  /** After an open connection was lost. Undefined: stay away. */
-  afterClose(code: number, now: number): Wait | undefined {
+  /**
+   * After an open connection was lost, or an attempt failed: with the code that says the same. Undefined: stay away.
+   *
+   * @param leastMs how long the server wants to be left alone
+   */
+  afterEnd(code: number, now: number, leastMs: number = LEAST_MS[code] ?? 0): Wait | undefined {
     if (now - this.#openedAt >= STABLE_MS) this.reset();
     const said = this.#goodbye;
     const goodbye = said && (said.code === code || now - said.saidAt <= GOODBYE_MS) ? said : null;
+    // Attempts that fail after this say nothing about it.
+    this.opened(Infinity);
     if (!mayReturn(code) || goodbye?.reconnect === false) return undefined;
     if (code === UNAUTHORIZED) return this.renew() ? this.#wait(0) : undefined;
     if (this.#count(code) > (TIMES[code] ?? Infinity)) return undefined;
-    const leastMs = LEAST_MS[code] ?? 0;
     // It is instead of our own delay; without a delay it cannot be a reason to come back ever faster.
     const isEnough = goodbye && goodbye.after_ms >= Math.max(leastMs, Math.min(this.#attempt, 1));
-    return isEnough ? this.#wait(Math.min(goodbye.after_ms, MAX_DELAY_MS)) : this.#backOff(leastMs);
-  }
-
-  /** After an attempt that did not end with an open connection. Undefined: give up. */
-  afterFailure({
-    unauthorized,
-    final,
-    retryAfterMs = 0,
-  }: Omit<HandshakeFailure, "error">): Wait | undefined {
-    if (unauthorized) return this.renew() ? this.#wait(0) : undefined;
-    return final ? undefined : this.#backOff(retryAfterMs);
+    return isEnough ? this.#wait(goodbye.after_ms) : this.#backOff(leastMs);
   }
 
   /** The token is not valid any more: one new one may be tried at once. False: it was, or there is none. */
@@ -117,18 +111,16 @@ export class ReconnectPolicy {
     this.#attempt++;
     const { reconnectEnabled } = this.#config;
     if (!reconnectEnabled || this.isExhausted) return undefined;
-    return { attempt: this.#attempt, delayMs, firm };
+    return { attempt: this.#attempt, delayMs: Math.min(delayMs, MAX_DELAY_MS), firm };
   }
 
   /** Above the least delay it is random in full, so that those who were sent away together do not come together. */
   #backOff(leastMs: number): Wait | undefined {
     const { reconnectBackoffBaseMs: base, reconnectBackoffMaxMs: max } = this.#config;
     const random = this.#random();
-    const doubled = Math.min(max, base * 2 ** Math.min(this.#attempt, 30));
-    if (leastMs > 0) {
-      const spreadMs = Math.min(max, Math.max(doubled, leastMs));
-      return this.#wait(Math.min(leastMs + spreadMs * random, MAX_DELAY_MS));
-    }
-    return this.#wait(doubled * (1 - this.#config.reconnectJitter * random), false);
+    const doubled = base * 2 ** Math.min(this.#attempt, 30);
+    const spreadMs = Math.min(max, Math.max(doubled, leastMs));
+    if (leastMs > 0) return this.#wait(leastMs + spreadMs * random);
+    return this.#wait(spreadMs * (1 - this.#config.reconnectJitter * random), false);
   }
 }

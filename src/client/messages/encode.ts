@@ -1,3 +1,5 @@
+import { MessageTooLargeError } from "../../protocol/errors.ts";
+
 /** What the application sends: text or bytes, and whether the text is JSON that is no string. */
 export interface Outgoing {
   readonly data: string | Uint8Array;
@@ -25,17 +27,30 @@ export function encodeMessage(message: unknown, asJson = false): Outgoing {
   return { data: json, structured: json[0] !== '"' };
 }
 
-/** How many bytes this is in UTF-8. */
-export function byteLength(data: string | Uint8Array): number {
-  return typeof data === "string" ? encoder.encode(data).length : data.length;
+export function toUtf8(data: string | Uint8Array): Uint8Array {
+  return typeof data === "string" ? encoder.encode(data) : data;
+}
+
+/** What is to be said of a message that is larger than `limit` bytes. */
+export function tooLarge(
+  message: string | Uint8Array,
+  limit: number,
+): MessageTooLargeError | undefined {
+  // A UTF-16 unit is at most three bytes, so most messages need no measuring.
+  const size = message.length * 3 > limit ? toUtf8(message).length : 0;
+  return size > limit ? new MessageTooLargeError(size, limit) : undefined;
 }
 
 function bytesOf(message: unknown): Uint8Array | undefined {
   if (ArrayBuffer.isView(message)) {
     return new Uint8Array(message.buffer, message.byteOffset, message.byteLength);
   }
-  const isShared = typeof SharedArrayBuffer === "function" && message instanceof SharedArrayBuffer;
-  return isShared || message instanceof ArrayBuffer ? new Uint8Array(message) : undefined;
+  return isBuffer(message) ? new Uint8Array(message) : undefined;
+}
+
+/** Also a shared one, or one of another frame of the page. */
+function isBuffer(value: unknown): value is ArrayBuffer {
+  return /ArrayBuffer]$/.test(Object.prototype.toString.call(value));
 }
 
 /** Whether JSON would show nothing of it: a Map, a Set, a Blob, a promise. */
@@ -49,7 +64,5 @@ function isOpaque(value: unknown): boolean {
 
 function notSendable(value: unknown): TypeError {
   const kind = typeof value === "object" ? value?.constructor.name : typeof value;
-  return new TypeError(
-    `A message must be a string, bytes or JSON; it cannot be or hold a ${kind}.`,
-  );
+  return new TypeError(`A message cannot be or hold a ${kind}.`);
 }

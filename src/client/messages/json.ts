@@ -16,7 +16,7 @@ export async function parseMessage(
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    throw invalid("It is not JSON.", cause);
+    throw invalid("no JSON.", cause);
   }
   return checkValue(value, schema);
 }
@@ -34,7 +34,7 @@ export async function checkValue(value: unknown, schema?: StandardSchema): Promi
 }
 
 function invalid(why: string, cause?: unknown): WebSocketError {
-  return new WebSocketError(`The message is not as expected: ${why}`, {
+  return new WebSocketError(`It is not the message expected: ${why}`, {
     code: "invalid_message",
     cause,
   });

@@ -1,12 +1,11 @@
-import {
-  ConnectionClosedError,
-  MessageTooLargeError,
-  WebSocketError,
-} from "../../protocol/errors.ts";
+import { ConnectionClosedError, WebSocketError } from "../../protocol/errors.ts";
+import { type Deferred, deferred } from "../deferred.ts";
 import type { Emitter, MessageInfo } from "../events.ts";
 import type { ReceivedMessage } from "../options.ts";
-import { byteLength } from "./encode.ts";
-import { Ring } from "./ring.ts";
+import type { ClientSocket } from "../runtime/runtime.ts";
+import { tooLarge } from "./encode.ts";
+import { Fifo } from "./fifo.ts";
+import type { Waiting } from "./until.ts";
 
 /** A place in a room: the application is there when it has taken what came before. */
 export interface Step {
@@ -30,25 +29,10 @@ interface Entry {
 }
 
 /** A message for the application. */
-export interface Received extends Entry {
+export interface Received {
   readonly message: ReceivedMessage;
-}
-
-/** Somebody waits for a message. */
-export interface Taking {
-  /**
-   * The next message. Whoever gets it says when it is taken.
-   *
-   * @throws ConnectionClosedError (as a rejection) after the last message.
-   */
-  readonly message: Promise<Received>;
-  /** Does not wait any more: it rejects with this, and no message is lost by it. Nothing once it has settled. */
-  cancel(reason: unknown): void;
-}
-
-interface Reader {
-  resolve(received: Received): void;
-  reject(error: unknown): void;
+  /** Where the application is when it has taken it, if anywhere. */
+  readonly step: Step | undefined;
 }
 
 /** What may wait, and what happens beyond. */
@@ -61,14 +45,10 @@ export interface ReceiveLimits {
   readonly whenUnread: "latest" | "close";
 }
 
-/** Whose queue it is. None of these may throw. */
-export interface ReceiveOwner {
-  /** Holds up the sender, or lets it go on. False: that cannot be done here. */
-  hold(held: boolean): boolean;
+/** Who knows where the application stands. */
+export interface Places {
   /** The application is past this, if it is anywhere. */
-  taken(step: Step | undefined): void;
-  /** Too much is unread, and that is to be the end. */
-  overflowed(error: ConnectionClosedError): void;
+  took(step: Step | undefined): void;
 }
 
 /** What a message costs besides its data, in bytes. */
@@ -81,13 +61,16 @@ const ENTRY_BYTES = 64;
 export class ReceiveQueue {
   readonly #limits: ReceiveLimits;
   readonly #events: Emitter;
-  readonly #owner: ReceiveOwner;
-  readonly #entries: Ring<Entry> = new Ring();
+  readonly #places: Places;
+  readonly #close: (error: ConnectionClosedError) => void;
+  readonly #entries: Fifo<Entry> = new Fifo();
   #bytes = 0;
-  #reader: Reader | undefined;
+  #reader: Deferred<Received> | undefined;
   #loops = 0;
   /** How many wait for what is behind the messages. */
   #beyond = 0;
+  /** The open connection, if there is one: whoever can be held up. */
+  #socket: ClientSocket | undefined;
   #held = false;
   /** Somebody listened when the last message came, or does since. */
   #listening = false;
@@ -98,15 +81,17 @@ export class ReceiveQueue {
   /** The last end that was a normal one. */
   #normal: Error | undefined;
 
-  constructor(limits: ReceiveLimits, events: Emitter, owner: ReceiveOwner) {
+  /** @param close ends the client, for which too much is unread */
+  constructor(
+    limits: ReceiveLimits,
+    events: Emitter,
+    places: Places,
+    close: (error: ConnectionClosedError) => void,
+  ) {
     this.#limits = limits;
     this.#events = events;
-    this.#owner = owner;
-  }
-
-  /** Whether the sender is held up because nobody takes what it sent. */
-  get held(): boolean {
-    return this.#held;
+    this.#places = places;
+    this.#close = close;
   }
 
   /** Whether what comes now is too much, and is left to another connection. */
@@ -120,15 +105,11 @@ export class ReceiveQueue {
    */
   push(message: ReceivedMessage | null, info: MessageInfo, step?: Step): void {
     if (this.isClosed) return;
-    const size = message === null ? 0 : message.length;
-    const { maxMessageSize } = this.#limits;
-    // A UTF-16 unit is at most three bytes, so most messages need no measuring.
-    const bytes = size * 3 > maxMessageSize ? byteLength(message ?? "") : 0;
-    const isTooLarge = bytes > maxMessageSize;
-    if (isTooLarge) this.#events.fail(new MessageTooLargeError(bytes, maxMessageSize));
-    const kept = isTooLarge ? null : message;
-    const resident = ENTRY_BYTES + (kept === null ? 0 : 2 * size);
-    this.#arrive({ message: kept, info, step, size: resident, told: false });
+    const fault = message === null ? undefined : tooLarge(message, this.#limits.maxMessageSize);
+    if (fault) this.#events.fail(fault);
+    const kept = fault ? null : message;
+    const size = ENTRY_BYTES + 2 * (kept?.length ?? 0);
+    this.#arrive({ message: kept, info, step, size, told: false });
   }
 
   /** There is a listener now: it gets what was kept, unless somebody is reading. */
@@ -148,6 +129,12 @@ export class ReceiveQueue {
     this.#serve();
   }
 
+  /** What comes now comes over this, until it is lost. */
+  open(socket: ClientSocket | undefined): void {
+    this.#socket = socket;
+    socket?.hold?.(this.#held);
+  }
+
   /** More may come again, after what is left of before. */
   begin(): void {
     this.#ended = undefined;
@@ -156,26 +143,24 @@ export class ReceiveQueue {
   }
 
   /**
-   * Waits for the next message.
+   * Waits for the next message. Whoever gets it says when it is taken.
    *
+   * @throws ConnectionClosedError (as a rejection) after the last message.
    * @throws WebSocketError with code `concurrent_recv` if somebody is waiting already.
    */
-  take(): Taking {
+  take(): Waiting<Received> {
     if (this.#reader) {
-      throw new WebSocketError("Somebody waits for a message already.", {
+      throw new WebSocketError("Somebody waits already.", {
         code: "concurrent_recv",
       });
     }
-    let reader: Reader | undefined;
-    const message = new Promise<Received>((resolve, reject) => {
-      reader = { resolve, reject };
-    });
+    const reader = deferred<Received>();
     this.#reader = reader;
     this.#serve();
     return {
-      message,
+      promise: reader.promise,
       cancel: (reason) => {
-        reader?.reject(reason);
+        reader.reject(reason);
         if (this.#reader === reader) this.#reader = undefined;
       },
     };
@@ -186,11 +171,11 @@ export class ReceiveQueue {
     this.#loops++;
     try {
       for (;;) {
-        const { message, step } = await this.take().message;
+        const { message, step } = await this.take().promise;
         try {
           yield message;
         } finally {
-          this.#owner.taken(step);
+          this.#places.took(step);
         }
       }
     } catch (error) {
@@ -223,7 +208,7 @@ export class ReceiveQueue {
     const isFull = isQueued && (isMuch || this.#bytes >= maxUnreadBytes);
     if (isFull === this.#held) return;
     this.#held = isFull;
-    this.#owner.hold(isFull);
+    this.#socket?.hold?.(isFull);
   }
 
   get #isRead(): boolean {
@@ -239,14 +224,15 @@ export class ReceiveQueue {
       this.#listening = entry.told;
     }
     if (entry.told && !wasRead) {
-      this.#owner.taken(step);
+      this.#places.took(step);
       return;
     }
     this.#entries.push(entry);
     this.#bytes += entry.size;
     this.#serve();
     const isTooMuch = message !== null && this.#bytes > this.#limits.maxUnreadBytes;
-    if (isTooMuch && !this.#owner.hold(this.#held)) this.#overflowed();
+    // Without a connection nothing comes that would have to be held up.
+    if (isTooMuch && this.#socket && !this.#socket.hold) this.#overflowed();
   }
 
   #take(): Entry | undefined {
@@ -262,11 +248,13 @@ export class ReceiveQueue {
       const reader = this.#reader;
       // Not past anything as long as a loop works on the message before it.
       if (!next || !(reader || (next.message === null && this.#loops === 0))) break;
+      const { message, step } = next;
       this.#take();
-      if (isMessage(next)) {
+      if (message === null) this.#places.took(step);
+      else {
         this.#reader = undefined;
-        reader?.resolve(next);
-      } else this.#owner.taken(next.step);
+        reader?.resolve({ message, step });
+      }
     }
     if (this.#ended && this.#entries.length === 0) {
       this.#reader?.reject(this.#ended);
@@ -278,8 +266,8 @@ export class ReceiveQueue {
   #overflowed(): void {
     const { maxUnreadBytes, whenUnread } = this.#limits;
     const isNew = !this.#overflow;
-    const rooms = this.#overflow ?? new Set();
-    this.#overflow = rooms;
+    this.#overflow ??= new Set();
+    const rooms = this.#overflow;
     const unread = this.#entries.length;
     // The one that has just come stays, however large it is.
     while (whenUnread === "latest" && this.#bytes > maxUnreadBytes && this.#entries.length > 1) {
@@ -291,11 +279,7 @@ export class ReceiveQueue {
     if (!isNew) return;
     this.#events.emit("overflow", { unread });
     if (this.isClosed) {
-      this.#owner.overflowed(new ConnectionClosedError(4413, "too many messages are unread"));
+      this.#close(new ConnectionClosedError(4413, "too many messages are unread"));
     }
   }
-}
-
-function isMessage(entry: Entry): entry is Received {
-  return entry.message !== null;
 }

@@ -1,19 +1,15 @@
-import {
-  ConnectionClosedError,
-  MessageTooLargeError,
-  WebSocketError,
-} from "../../protocol/errors.ts";
+import { ConnectionClosedError, WebSocketError } from "../../protocol/errors.ts";
 import { SUBPROTOCOL } from "../../protocol/roomcast-v1.ts";
+import { type Deferred, deferred } from "../deferred.ts";
 import { type ClientSocket, nothing } from "../runtime/runtime.ts";
 import { messageFrame } from "../v1/message-frame.ts";
-import { byteLength, type Outgoing } from "./encode.ts";
+import { type Outgoing, tooLarge } from "./encode.ts";
+import type { Waiting } from "./until.ts";
 
-interface Entry {
+interface Entry extends Deferred<unknown> {
   readonly outgoing: Outgoing;
   /** Of a request; undefined: a message that nobody answers. */
   readonly id: string | undefined;
-  readonly resolve: (answer?: unknown) => void;
-  readonly reject: (error: unknown) => void;
 }
 
 /**
@@ -43,80 +39,67 @@ export class SendQueue {
     this.#ended = undefined;
   }
 
-  /** Sends what has waited, in order. */
-  open(socket: ClientSocket): void {
+  /** Sends what has waited, in order. Undefined: the connection is gone; what comes now waits for the next. */
+  open(socket: ClientSocket | undefined): void {
     this.#socket = socket;
-    for (const [key, entry] of this.#entries) this.#transmit(socket, key, entry);
-  }
-
-  /** The connection is gone; what comes now waits for the next. */
-  lost(): void {
-    this.#socket = undefined;
+    for (const [key, entry] of this.#entries) this.#transmit(key, entry);
   }
 
   /** Nothing more is sent, and nobody is answered. */
   end(error: Error): void {
     this.#ended = error;
-    for (const key of this.#entries.keys()) this.#settle(key)?.reject(error);
+    for (const { reject } of this.#entries.values()) reject(error);
+    this.#entries.clear();
   }
 
   /**
-   * Sends a message, and resolves when the system has taken it and there is room for more; with an `id` sends a
-   * request, and resolves with its answer.
+   * Sends a message, and resolves when the system has taken it and there is room for more. `id`: of a request.
    *
    * @throws MessageTooLargeError (as a rejection) if it is over `maxMessageSize` as it would be on the wire.
    * @throws ConnectionClosedError (as a rejection) if there will be no connection, if there is none now and too many
    * wait already, or if the message was lost with the connection.
    */
-  send(outgoing: Outgoing, id?: string): Promise<unknown> {
-    return new Promise((resolve, reject) => {
-      if (this.#ended) throw this.#ended;
-      if (!this.#socket && this.#entries.size >= this.#limit) {
-        throw new ConnectionClosedError(1006, "too many messages wait");
-      }
-      const entry = { outgoing, id, resolve, reject };
-      const key = id ?? entry;
-      this.#entries.set(key, entry);
-      if (this.#socket) this.#transmit(this.#socket, key, entry);
-    });
+  async send(outgoing: Outgoing, id?: string): Promise<unknown> {
+    if (this.#ended) throw this.#ended;
+    if (!this.#socket && this.#entries.size >= this.#limit) {
+      throw new ConnectionClosedError(1006, "too many messages wait");
+    }
+    const entry = { outgoing, id, ...deferred<unknown>() };
+    const key = id ?? entry;
+    this.#entries.set(key, entry);
+    this.#transmit(key, entry);
+    return entry.promise;
   }
 
-  /** The answer to a request came. */
-  resolve(id: string, answer: unknown): void {
-    this.#settle(id)?.resolve(answer);
+  /** As `send`, but sent again on each connection until it is answered; resolves with the answer. */
+  request(outgoing: Outgoing, id: string): Waiting<unknown> {
+    return { promise: this.send(outgoing, id), cancel: (reason) => this.take(id)?.reject(reason) };
   }
 
-  /** There is no answer to a request. False if nobody waits for it. */
-  reject(id: string | undefined, error: unknown): boolean {
-    const entry = this.#settle(id);
-    entry?.reject(error);
-    return entry !== undefined;
-  }
-
-  #settle(key: unknown): Entry | undefined {
+  /** Takes away what waits under this, for whoever settles it; undefined: nothing does. */
+  take(key: unknown): Entry | undefined {
     const entry = this.#entries.get(key);
     this.#entries.delete(key);
     return entry;
   }
 
-  #transmit(socket: ClientSocket, key: unknown, { outgoing, id, reject }: Entry): void {
+  #transmit(key: unknown, { outgoing, id, resolve, reject }: Entry): void {
+    const socket = this.#socket;
+    if (!socket) return;
     const isEnveloped = socket.protocol === SUBPROTOCOL;
     const data = isEnveloped ? messageFrame(outgoing, id) : outgoing.data;
-    // A UTF-16 unit is at most three bytes, so most messages need no measuring.
-    const size = data.length * 3 > this.#maxMessageSize ? byteLength(data) : 0;
-    if (id && !isEnveloped) {
-      const message = "A request needs a server that speaks roomcast.v1.";
-      this.#settle(key)?.reject(new WebSocketError(message, { code: "not_supported" }));
-    } else if (size > this.#maxMessageSize) {
-      this.#settle(key)?.reject(new MessageTooLargeError(size, this.#maxMessageSize));
-    } else if (id) {
-      // Whether it was sent shows in its answer; until then it is sent again.
-      socket.send(data).catch(nothing);
-    } else {
-      const entry = this.#settle(key);
-      socket
-        .send(data)
-        .then(entry?.resolve, (cause) => reject(new ConnectionClosedError(1006, "", { cause })));
+    const fault =
+      id && !isEnveloped
+        ? new WebSocketError("A request needs roomcast.v1.", { code: "not_supported" })
+        : tooLarge(data, this.#maxMessageSize);
+    // Whether a request was sent shows in its answer; until then it is sent again.
+    if (fault || !id) this.#entries.delete(key);
+    if (fault) reject(fault);
+    else if (id) socket.send(data).catch(nothing);
+    else {
+      socket.send(data).then(resolve, (cause) => {
+        reject(new ConnectionClosedError(1006, "", { cause }));
+      });
     }
   }
 }

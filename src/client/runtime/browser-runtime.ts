@@ -10,15 +10,13 @@ export const browserRuntime: Runtime = {
   defaults: { reconnectMaxAttempts: 0 },
   open: openBrowserSocket,
   isOnline: () => page.navigator?.onLine !== false,
-  onWake: (callback) => {
-    const watching = new AbortController();
+  onWake: (callback, signal) => {
     // A page that nobody sees has a network nevertheless.
-    page.addEventListener?.("online", () => callback("online"), watching);
+    page.addEventListener?.("online", () => callback("online"), { signal });
     // Of the document, from which it comes here.
     const look = (): void => {
       if (!page.document?.hidden) callback("visible");
     };
-    page.addEventListener?.("visibilitychange", look, watching);
-    return () => watching.abort();
+    page.addEventListener?.("visibilitychange", look, { signal });
   },
 };

@@ -1,6 +1,6 @@
 import { clock } from "./clock.ts";
 import { openNodeSocket } from "./node-socket.ts";
-import type { Runtime } from "./runtime.ts";
+import { nothing, type Runtime } from "./runtime.ts";
 
 /** Node.js: sockets by `ws`, with headers and pings. */
 export const nodeRuntime: Runtime = {
@@ -9,5 +9,5 @@ export const nodeRuntime: Runtime = {
   defaults: {},
   open: openNodeSocket,
   isOnline: () => true,
-  onWake: () => () => {},
+  onWake: nothing,
 };

@@ -5,6 +5,9 @@ import type { ClientSocket, HandshakeFailure, SocketEvents, SocketOptions } from
 
 /** HTTP statuses of a refused handshake that may pass. */
 const PASSING = [429, 500, 502, 503, 504];
+const PROTOCOL_ERROR = 1002;
+const POLICY_VIOLATION = 1008;
+const UNAUTHORIZED = 4401;
 /** Longer than a day nobody waits; and timers end at 24 days. */
 const MAX_RETRY_AFTER_MS = 86_400_000;
 /**
@@ -74,8 +77,8 @@ class NodeSocket implements ClientSocket {
       .on("close", (code, reason) => {
         const fault = this.#opened ? faultOf(this.#error) : null;
         // What the peer did wrong shows in our close code, not in one of its own.
-        if (fault !== null) events.ended(fault, this.#error?.message ?? "", null);
-        else events.ended(code, String(reason), this.#opened ? null : this.#whyNot());
+        if (fault !== null) events.ended(fault, this.#error?.message ?? "", this.#whyNot());
+        else events.ended(code, String(reason), this.#whyNot());
       });
   }
 
@@ -124,7 +127,7 @@ class NodeSocket implements ClientSocket {
       cause === null ? {} : { cause },
     );
     // Whoever answers with 101 and then breaks the protocol will do so again.
-    return { error, final: this.#upgraded };
+    return this.#upgraded ? { error, code: PROTOCOL_ERROR } : { error };
   }
 }
 
@@ -140,13 +143,13 @@ function refusal({ statusCode = 0, statusMessage, headers }: IncomingMessage): H
   const said = `the server answered ${statusCode} ${statusMessage}`;
   if (statusCode === 401) {
     const error = new AuthenticationError(`The credential was refused: ${said}.`);
-    return { error, unauthorized: true };
+    return { error, code: UNAUTHORIZED };
   }
   const error = new ConnectionFailedError(`The connection could not be made: ${said}.`, {
     status: statusCode,
   });
   const retryAfterMs = readRetryAfter(headers["retry-after"]);
-  return { error, final: !PASSING.includes(statusCode), retryAfterMs };
+  return PASSING.includes(statusCode) ? { error, retryAfterMs } : { error, code: POLICY_VIOLATION };
 }
 
 /** RFC 9110 section 10.2.3: seconds, or a date. */

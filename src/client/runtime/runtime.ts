@@ -4,10 +4,8 @@ import type { ReceivedMessage, WebSocketClientOptions } from "../options.ts";
 /** Why a handshake did not end with an open connection, and what can be done. */
 export interface HandshakeFailure {
   readonly error: Error;
-  /** Trying again cannot help. */
-  readonly final?: boolean;
-  /** The credential was refused: trying again helps only with another. */
-  readonly unauthorized?: boolean;
+  /** The close code that would mean the same for who thinks of coming back. Default 1006. */
+  readonly code?: number;
   /** How long the server wants to be left alone, in milliseconds. */
   readonly retryAfterMs?: number;
 }
@@ -27,10 +25,10 @@ export interface SocketEvents {
   /** The answer to `ping`. */
   ponged(id: number): void;
   /**
-   * It is over: called once for every socket, and last. `failure` is null if it had been open. Codes are those
-   * of RFC 6455 section 7.4, 1006 where there was no close frame.
+   * It is over; what is told after it counts for nothing. Codes are those of RFC 6455 section 7.4, 1006 where there
+   * was no close frame. `failure` is about a handshake that had not succeeded.
    */
-  ended(code: number, reason: string, failure: HandshakeFailure | null): void;
+  ended(code: number, reason: string, failure: HandshakeFailure): void;
 }
 
 /** One WebSocket, from before its handshake to its end. */
@@ -66,8 +64,8 @@ export interface Runtime {
   open(url: string, options: SocketOptions, events: SocketEvents): ClientSocket;
   /** Whether there is a network, as far as anybody knows. */
   isOnline(): boolean;
-  /** Calls back whenever the device comes online or the page into sight; returns what ends that. */
-  onWake(callback: (why: "online" | "visible") => void): () => void;
+  /** Calls back whenever the device comes online or the page into sight, until the signal aborts. */
+  onWake(callback: (why: "online" | "visible") => void, signal: AbortSignal): void;
   /** Milliseconds on a clock that only goes forward. */
   now(): number;
   /** Calls back once after `ms`; returns what prevents it. */

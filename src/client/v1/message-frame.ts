@@ -1,8 +1,7 @@
-import type { Outgoing } from "../messages/encode.ts";
+import { type Outgoing, toUtf8 } from "../messages/encode.ts";
 
 /** The length of the header of a binary frame, big-endian. */
 const LENGTH_BYTES = 2;
-const encoder = new TextEncoder();
 
 /** A `message` frame; one with an id is to be acknowledged. */
 export function messageFrame(
@@ -13,9 +12,9 @@ export function messageFrame(
   if (typeof data === "string") {
     return `${header.slice(0, -1)},"data":${structured ? data : JSON.stringify(data)}}`;
   }
-  const start = encoder.encode(header);
+  const start = toUtf8(header);
   const bytes = new Uint8Array(LENGTH_BYTES + start.length + data.length);
-  bytes.set([start.length >> 8, start.length % 256]);
+  bytes.set([start.length >> 8, start.length]);
   bytes.set(start, LENGTH_BYTES);
   bytes.set(data, LENGTH_BYTES + start.length);
   return bytes;

@@ -11,22 +11,18 @@ interface Place {
   /** The next message begins a new chain. */
   broken: boolean;
   /** What the application took last. */
-  taken: string | null;
-  /** Of the step that was taken last. */
-  order: number;
+  taken: Step | null;
   readonly recent: Set<string>;
 }
 
-/** What the server says of a room when the client is in it. */
-export interface Joined {
-  readonly room: string;
-  /** Null, or nothing of the kind: nothing was asked. */
-  readonly recovered: unknown;
-  readonly position?: string | null | undefined;
+/** What a new connection asks for: the position in each room, null without one; true: to be in it. */
+export interface ResumeFrame {
+  readonly type: "resume";
+  readonly rooms: Readonly<Record<string, string | null | true>>;
+  readonly connection: string | undefined;
+  /** Whether others follow. */
+  readonly more: boolean;
 }
-
-/** What a new connection asks for, in one frame: the position in each room, null without one; true: to be in it. */
-export type ResumedRooms = Readonly<Record<string, string | null | true>>;
 
 /**
  * Which rooms a client is in, and where it stands in each durable one (docs/PROTOCOL.md, sections 6 and 7). What has
@@ -48,7 +44,7 @@ export class Positions {
    */
   constructor(from: unknown) {
     if (typeof from !== "object" || from === null || Array.isArray(from)) {
-      throw new TypeError("resumeFrom must be an object of positions by room, as in `positions`.");
+      throw new TypeError("resumeFrom must be positions by room.");
     }
     for (const [room, position] of Object.entries(from)) {
       this.#placeOf(room, typeof position === "string" ? position : "none");
@@ -58,22 +54,23 @@ export class Positions {
   /** Where the application stands. */
   taken(): Record<string, string> {
     const known = [...this.#places].flatMap(([room, { taken }]) =>
-      taken === null ? [] : [[room, taken] as const],
+      taken ? [[room, taken.id] as const] : [],
     );
     // Not by assignment: a room may be called `__proto__`.
     return Object.fromEntries(known);
   }
 
-  /** What a new connection asks for, by frames: the rooms there were, and these. At least one frame. */
-  resume(wanted: Iterable<string>): readonly ResumedRooms[] {
+  /** What a new connection asks for: the rooms there were, and these. At least one frame. */
+  resume(wanted: readonly string[]): ResumeFrame[] {
     this.#leaving.clear();
-    const rooms = new Map<string, string | null | true>();
-    for (const room of wanted) rooms.set(room, true);
-    for (const [room, { received }] of this.#places) rooms.set(room, received);
-    const entries = [...rooms];
-    const frames: ResumedRooms[] = [];
-    do frames.push(Object.fromEntries(entries.splice(0, MAX_RESUMED_ROOMS)));
-    while (entries.length > 0);
+    const asked = new Map<string, string | null | true>(wanted.map((room) => [room, true]));
+    for (const [room, { received }] of this.#places) asked.set(room, received);
+    const left = [...asked];
+    const frames: ResumeFrame[] = [];
+    do {
+      const rooms = Object.fromEntries(left.splice(0, MAX_RESUMED_ROOMS));
+      frames.push({ type: "resume", rooms, connection: this.origin, more: left.length > 0 });
+    } while (left.length > 0);
     return frames;
   }
 
@@ -104,13 +101,19 @@ export class Positions {
   /** The application is past this; what came before it does not take it back. */
   took(step: Step | undefined): void {
     const place = step && this.#places.get(step.room);
-    if (!place || step.order <= place.order) return;
-    place.taken = step.id;
-    place.order = step.order;
+    if (place && step.order > (place.taken?.order ?? 0)) place.taken = step;
   }
 
-  /** "gap": messages before this were lost. Undefined: there was nothing to lose. */
-  joined({ room, recovered, position = null }: Joined): "recovered" | "gap" | undefined {
+  /**
+   * The client is in the room. "gap": messages before this were lost. Undefined: there was nothing to lose.
+   *
+   * @param recovered anything but true and false: nothing was asked
+   */
+  joined(
+    room: string,
+    recovered: unknown,
+    position: string | null = null,
+  ): "recovered" | "gap" | undefined {
     if (this.#leaving.has(room)) return undefined;
     const place = this.#placeOf(room);
     if (recovered) return "recovered";
@@ -153,10 +156,11 @@ export class Positions {
     this.#leaving.delete(room);
   }
 
-  #placeOf(room: string, at: string | null = null): Place {
+  #placeOf(room: string, at?: string): Place {
     let place = this.#places.get(room);
     if (!place) {
-      place = { received: at, broken: false, taken: at, order: 0, recent: new Set() };
+      const taken = at === undefined ? null : this.step(room, at);
+      place = { received: at ?? null, broken: false, taken, recent: new Set() };
       this.#places.set(room, place);
     }
     return place;

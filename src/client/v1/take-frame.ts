@@ -1,43 +1,40 @@
 import { WebSocketError } from "../../protocol/errors.ts";
-import type { Heartbeat } from "../connection/heartbeat.ts";
-import type { ReconnectPolicy } from "../connection/reconnect-policy.ts";
-import type { Emitter } from "../events.ts";
-import type { ReceiveQueue, Step } from "../messages/receive-queue.ts";
-import type { SendQueue } from "../messages/send-queue.ts";
+import type { Step } from "../messages/receive-queue.ts";
 import type { ReceivedMessage } from "../options.ts";
-import type { Runtime } from "../runtime/runtime.ts";
-import { type IncomingFrame, parseFrame } from "./frames.ts";
-import type { Positions } from "./positions.ts";
-
-/** What the frames of a server are about. */
-export interface FrameTargets {
-  readonly runtime: Runtime;
-  readonly events: Emitter;
-  readonly receiveQueue: ReceiveQueue;
-  readonly sendQueue: SendQueue;
-  readonly positions: Positions;
-  readonly heartbeat: Heartbeat;
-  readonly policy: ReconnectPolicy;
-  /** A fresh token is wanted. Never rejects. */
-  readonly refresh: () => void;
-}
+import type { ClientParts } from "../parts.ts";
+import type { ClientSocket } from "../runtime/runtime.ts";
+import { fetchToken } from "../token.ts";
+import { type IncomingFrame, number, parseFrame, text, textOrNone } from "./frames.ts";
+import { tell } from "./greet.ts";
 
 /** Takes a frame of a server that speaks `roomcast.v1` to where it belongs. */
-export function takeFrame(received: ReceivedMessage, to: FrameTargets): void {
-  const { events, positions, receiveQueue, sendQueue } = to;
-  let frame: IncomingFrame | undefined;
+export function takeFrame(received: ReceivedMessage, from: ClientSocket, to: ClientParts): void {
   try {
-    frame = parseFrame(received);
+    take(parseFrame(received), from, to);
   } catch (cause) {
-    const message = "The server sent what is no frame of roomcast.v1.";
-    events.fail(new WebSocketError(message, { code: "bad_frame", cause }));
+    const message = "The server sent no frame of roomcast.v1.";
+    to.events.fail(new WebSocketError(message, { code: "bad_frame", cause }));
   }
-  switch (frame?.type) {
+}
+
+/**
+ * Frames and their fields are in docs/PROTOCOL.md, sections 4 and 9; those that are not known are ignored, as the
+ * protocol wants.
+ *
+ * @throws TypeError, before anything is done, if a field is not what its frame has to have.
+ */
+function take({ fields, bytes }: IncomingFrame, from: ClientSocket, to: ClientParts): void {
+  const { events, positions, receiveQueue, sendQueue } = to;
+  const { data } = fields;
+  switch (fields.type) {
     case "welcome":
-      positions.origin ??= frame.connection;
+      positions.origin ??= textOrNone(fields.connection);
       break;
     case "message": {
-      const { room, id, prev, skip, bytes, data } = frame;
+      const room = textOrNone(fields.room);
+      const id = textOrNone(fields.id);
+      const prev = textOrNone(fields.prev);
+      const message = bytes ?? textOrNone(data);
       // As if it had not come: another connection gets it.
       if (receiveQueue.isClosed) break;
       let step: Step | undefined;
@@ -47,18 +44,18 @@ export function takeFrame(received: ReceivedMessage, to: FrameTargets): void {
         if (place === "gap") events.emit("gap", { room });
         step = positions.step(room, id);
       }
-      receiveQueue.push(skip ? null : (bytes ?? data ?? null), { room, id }, step);
+      receiveQueue.push(message ?? null, { room, id }, step);
       break;
     }
     case "replay": {
-      const { message_id: id, bytes, data } = frame;
       const message = bytes ?? (typeof data === "string" ? data : JSON.stringify(data));
-      receiveQueue.push(message, { id, replay: true });
+      receiveQueue.push(message, { id: text(fields.message_id), replay: true });
       break;
     }
     case "joined": {
-      const { room, position } = frame;
-      const outcome = positions.joined(frame);
+      const room = text(fields.room);
+      const position = textOrNone(fields.position);
+      const outcome = positions.joined(room, fields.recovered, position);
       // In the order of the messages: those that came before it have still to be taken.
       if (outcome !== "recovered" && position) {
         receiveQueue.push(null, {}, positions.step(room, position));
@@ -67,30 +64,52 @@ export function takeFrame(received: ReceivedMessage, to: FrameTargets): void {
       break;
     }
     case "left":
-      positions.left(frame.room);
+      positions.left(text(fields.room));
       break;
-    case "gap":
-      positions.lost(frame.room);
-      events.emit("gap", { room: frame.room });
+    case "gap": {
+      const room = text(fields.room);
+      positions.lost(room);
+      events.emit("gap", { room });
       break;
+    }
     case "ack":
-      sendQueue.resolve(frame.id, frame.data);
+      sendQueue.take(text(fields.id))?.resolve(data);
       break;
     case "error": {
-      const { code, message, id, room } = frame;
-      const about = room ? `${message} (${room})` : message;
+      const code = text(fields.code);
+      const room = textOrNone(fields.room);
+      const about = text(fields.message) + (room ? ` (${room})` : "");
       const error = new WebSocketError(about, { code });
-      if (!sendQueue.reject(id, error)) events.fail(error);
+      const refused = sendQueue.take(textOrNone(fields.id));
+      if (refused) refused.reject(error);
+      else events.fail(error);
       if (room && code === "bad_position" && positions.drop(room)) events.emit("gap", { room });
       break;
     }
     case "pong":
-      to.heartbeat.ponged(frame.t);
+      to.heartbeat.ponged(number(fields.t));
       break;
     case "goodbye":
-      to.policy.goodbye(frame, to.runtime.now());
+      to.policy.goodbye(
+        {
+          code: number(fields.code),
+          reconnect: fields.reconnect !== false,
+          after_ms: number(fields.after_ms),
+        },
+        to.runtime.now(),
+      );
       break;
     case "refresh":
-      to.refresh();
+      refresh(from, to);
+  }
+}
+
+/** A fresh token is wanted, for this connection: one that comes when another is there goes nowhere. */
+async function refresh(from: ClientSocket, { options, events }: ClientParts): Promise<void> {
+  try {
+    const token = await fetchToken(options.token);
+    if (token) tell(from, { type: "auth", token });
+  } catch (error) {
+    events.fail(error);
   }
 }
