@@ -22,6 +22,7 @@ async function onRedis(server: RedisServer): Promise<{
   const link = new RedisLink(clientFactory({ url: server.url }, "a"), keys, recorder, "a#1", {
     joining: async () => {},
     living: async () => 0,
+    told: () => true,
     trouble: (error) => void recorder.troubles.push(String(error)),
   });
   onDispose(() => link.stop());

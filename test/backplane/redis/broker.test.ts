@@ -23,6 +23,7 @@ async function join(port: number, id: string): Promise<{ recorder: Recorder; lin
   const link = new RedisLink(makeClient, new Keys("ws:"), recorder, `${id}#1`, {
     joining: async () => {},
     living: async () => 0,
+    told: () => true,
     trouble: (error) => void recorder.troubles.push(String(error)),
   });
   onDispose(() => link.stop());
