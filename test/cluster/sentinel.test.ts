@@ -39,6 +39,7 @@ test("after a failover messages flow again through the new primary", async () =>
   const link = new RedisLink(makeClient, new Keys("ws:"), recorder, "a#1", {
     joining: async () => {},
     living: async () => 0,
+    told: () => true,
     trouble: (error) => void recorder.troubles.push(String(error)),
   });
   onDispose(() => link.stop());

@@ -133,6 +133,7 @@ test("600 random histories on Redis: what is recovered is complete, what can be 
   const link = new RedisLink(clientFactory({ url: server.url }, "a"), keys, instance, "a#1", {
     joining: async () => {},
     living: async () => 0,
+    told: () => true,
     trouble: () => {},
   });
   onDispose(() => link.stop());

@@ -293,12 +293,15 @@ describe.each(Object.entries(CLUSTERS))("a cluster on %s", (_name, makeBackplane
     await until(() => log.length === 6);
     log.length = 0;
     await here.manager.stop();
+    const stopped = performance.now();
     expect(await collect(presence.online())).toEqual(["alice", "bob", "watcher"]);
     expect(await collect(presence.roomUsers("room"))).toEqual(["alice", "bob", "watcher"]);
     const alice = await there.connect("alice");
     await alice.connection.join("room");
     await until(() => log.length >= 2);
     expect(log.sort()).toEqual(["leave bob on there", "offline bob on there"]);
+    // Soon after the grace, though heartbeats are seconds apart.
+    expect(performance.now() - stopped).toBeLessThan(4000);
     expect(await collect(presence.online())).toEqual(["alice", "watcher"]);
     // Now that nobody else holds her, she goes as anybody does.
     await alice.client.close();

@@ -36,6 +36,8 @@ export class Lease {
   #beating: Promise<void> | null = null;
   #timer: NodeJS.Timeout | null = null;
   #early: NodeJS.Timeout | null = null;
+  /** When that beat is due, by `performance.now`. */
+  #earlyAt = Number.POSITIVE_INFINITY;
 
   constructor(store: LedgerStore, instance: string, leaseMs: number, events: LeaseEvents) {
     this.#store = store;
@@ -63,6 +65,12 @@ export class Lease {
     if (this.#early !== null) clearTimeout(this.#early);
     this.#timer = null;
     this.#early = null;
+    this.#earlyAt = Number.POSITIVE_INFINITY;
+  }
+
+  /** Another incarnation has said that its lease ends in so many milliseconds: it will not be renewed. */
+  otherEndsIn(ms: number): void {
+    if (performance.now() + ms + SWEEP_AFTER_MS < this.#earlyAt) this.#beatEarly(ms);
   }
 
   /** Beats on a new connection; `run` as in `Identity`, empty if nobody knows. Rejects as the store does. */
@@ -104,8 +112,13 @@ export class Lease {
   #beatEarly(nextEndMs: number | null): void {
     if (this.#early !== null) clearTimeout(this.#early);
     this.#early = null;
+    this.#earlyAt = Number.POSITIVE_INFINITY;
     if (nextEndMs === null || this.#timer === null) return;
-    this.#early = setTimeout(() => this.beatUnasked(), nextEndMs + SWEEP_AFTER_MS).unref();
+    this.#earlyAt = performance.now() + nextEndMs + SWEEP_AFTER_MS;
+    this.#early = setTimeout(() => {
+      this.#earlyAt = Number.POSITIVE_INFINITY;
+      this.beatUnasked();
+    }, nextEndMs + SWEEP_AFTER_MS).unref();
   }
 
   /** Beats for nobody: one that fails is made up for by the next, or when the connection is made anew. */

@@ -172,9 +172,10 @@ export class Ledger {
 
   /**
    * Takes everything back but the records of these ids; they stay for so many milliseconds, then others clear them away,
-   * as they do what the service could not be told in time.
+   * as they do what the service could not be told in time. Whether there are any, under a lease that ends then: the others
+   * learn of it at their next beat, or sooner if they are told (`Lease.otherEndsIn`).
    */
-  async withdraw({ ids, forMs }: Kept = NOTHING): Promise<void> {
+  async withdraw({ ids, forMs }: Kept = NOTHING): Promise<boolean> {
     this.lease.stop();
     for (const record of [...this.records.values()]) {
       if (ids.has(record.id)) continue;
@@ -187,18 +188,24 @@ export class Ledger {
       this.#writer.schedule();
       await new Promise((resolve) => setTimeout(resolve, 5));
       if (this.records.size < left) [left, since] = [this.records.size, performance.now()];
-      else if (performance.now() - since > GIVE_UP_MS) return;
+      else if (performance.now() - since > GIVE_UP_MS) return false;
     }
-    if (!this.#writer.isLive) return;
+    if (!this.#writer.isLive) return false;
     const { incarnation } = this.lease.identity;
+    const hands = this.records.size > 0 && ids.size > 0;
+    let handed = false;
     try {
       if (this.records.size === 0) await this.#store.drop(incarnation, false);
-      else if (ids.size > 0) await this.#store.lapse(incarnation, forMs);
+      else if (hands) {
+        await this.#store.lapse(incarnation, forMs);
+        handed = true;
+      }
     } catch (error) {
       this.#failed(error);
     }
     // A beat would renew the lease.
     if (ids.size > 0) this.stop();
+    return handed;
   }
 
   // What the lease tells

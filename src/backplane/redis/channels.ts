@@ -20,6 +20,8 @@ export interface LinkEvents {
   joining(client: Client, buckets: readonly number[]): Promise<void>;
   /** How many instances there are, as the server that holds a bucket knows. */
   living(bucket: number): Promise<number>;
+  /** An instance has told all others something (`tellAll`). Answers whether it was understood. MUST NOT throw. */
+  told(message: Buffer): boolean;
   /** Something about Redis that people should know. */
   trouble(error: unknown): void;
 }
@@ -45,6 +47,8 @@ export class RedisLink implements Transport {
     events: LinkEvents,
   ) {
     this.#keys = keys;
+    const told = new Set([(message: Buffer) => events.told(message)]);
+    for (const bucket of keys.buckets.keys()) this.#listeners.set(keys.rollCallIn(bucket), told);
     this.#interest = new Interest((channel) => {
       this.#servers.of(channel)?.subscriptions.remove(channel);
     });
@@ -96,6 +100,13 @@ export class RedisLink implements Transport {
       this.#listeners.delete(channel);
       this.unsubscribe(channel);
     };
+  }
+
+  /** Tells every instance something of a bucket, this one too. Rejects if Redis does not take it. */
+  async tellAll(bucket: number, text: string): Promise<void> {
+    const shard = this.#servers.of(this.#keys.rollCallIn(bucket));
+    if (shard === null) throw new Error("Nobody knows which server holds the bucket.");
+    await inTime(shard.tellAll(Buffer.from(text)));
   }
 
   // For the broker

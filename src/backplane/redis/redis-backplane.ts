@@ -82,6 +82,7 @@ class RedisAttachment implements Attachment {
     this.#link = new RedisLink(clients, keys, this.#attentive(instance), sender, {
       joining: (client, buckets) => this.#join(client, buckets),
       living: (bucket) => this.presence.living(bucket),
+      told: (message) => this.presence.told(message),
       trouble: (error) => this.#report(error),
     });
     const { broker, scripts } = this.#link;
@@ -91,6 +92,7 @@ class RedisAttachment implements Attachment {
         scripts,
         listen: (channel, listener) => this.#link.listen(channel, listener),
         publish: (channel, packet) => broker.publish(channel, packet),
+        tellAll: (bucket, text) => this.#link.tellAll(bucket, text),
       },
       keys,
       instance,

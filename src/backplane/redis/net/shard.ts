@@ -15,7 +15,7 @@ export interface ShardOptions extends Pick<SubscriptionOptions, "sharded" | "buc
   readonly canary: string;
   /** A key in one of them that nobody reads. */
   readonly mark: string;
-  /** A channel in one of them that every instance subscribes to last, and nobody publishes to. */
+  /** A channel in one of them that every instance subscribes to last; see `tellAll`. */
   readonly rollCall: string;
   makeClient(): Promise<Client>;
 }
@@ -110,6 +110,11 @@ export class Shard {
     if (client === null) throw new Error("There is no connection to Redis.");
     await (this.#sharded ? client.sPublish(channel, message) : client.publish(channel, message));
     heard(client);
+  }
+
+  /** Publishes what every instance is told. Rejects as `publish` does. */
+  tellAll(message: Buffer): Promise<void> {
+    return this.publish(this.#rollCallChannel, message);
   }
 
   /** How many are subscribed to the channel, at the moment Redis takes what was published before. */

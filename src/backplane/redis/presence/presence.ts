@@ -35,11 +35,17 @@ export interface PresenceLink {
   readonly scripts: Scripts;
   readonly listen: Listen;
   readonly publish: Broker["publish"];
+  /** Tells every instance something of a bucket. Rejects if Redis does not take it. */
+  tellAll(bucket: number, text: string): Promise<void>;
 }
+
+/** What an instance that has left tells of its lease in a bucket: when it ends, in milliseconds from now. */
+const LEASE_ENDS = /^lease ends (\d{1,3}) (\d{1,8})$/;
 
 /** Who is where, in Redis: a `Ledger` for each bucket. Alone, Redis has one bucket. */
 export class RedisPresence implements PresenceStore {
   readonly #instance: Instance;
+  readonly #tellAll: PresenceLink["tellAll"];
   readonly #buckets: Buckets;
   readonly #changes: Changes;
   readonly #holdings: Holdings;
@@ -48,12 +54,13 @@ export class RedisPresence implements PresenceStore {
   #withdrawn: Transition[] | null = null;
 
   constructor(
-    { scripts, listen, publish }: PresenceLink,
+    { scripts, listen, publish, tellAll }: PresenceLink,
     keys: Keys,
     instance: Instance,
     leaseMs: number,
   ) {
     this.#instance = instance;
+    this.#tellAll = tellAll;
     this.roomsAsUser = new RoomsAsUser({
       instance,
       publish,
@@ -102,6 +109,14 @@ export class RedisPresence implements PresenceStore {
     this.#changes.missed();
   }
 
+  /** Takes what an instance told all others. Whether it was understood. */
+  told(message: Buffer): boolean {
+    const [, bucket, ms] = LEASE_ENDS.exec(message.toString()) ?? [];
+    if (bucket === undefined) return false;
+    this.#buckets.all[Number(bucket)]?.own.lease.otherEndsIn(Number(ms));
+    return true;
+  }
+
   // Writes
 
   async online(user: string, entry: PresenceEntry): Promise<Arrival> {
@@ -140,7 +155,12 @@ export class RedisPresence implements PresenceStore {
     const kept = this.#idsOf(graces);
     const forMs = graces.reduce((longest, { leftMs }) => Math.max(longest, leftMs), 0);
     await Promise.all(
-      this.#buckets.all.map(({ own }) => own.withdraw({ ids: kept.get(own) ?? NONE, forMs })),
+      this.#buckets.all.map(async ({ own }, bucket) => {
+        const handed = await own.withdraw({ ids: kept.get(own) ?? NONE, forMs });
+        // Who does not hear of it learns it from a beat, a little later.
+        const text = `lease ends ${bucket} ${forMs.toFixed()}`;
+        if (handed) await this.#tellAll(bucket, text).catch(() => {});
+      }),
     );
     const transitions = this.#withdrawn;
     this.#withdrawn = null;
