@@ -264,8 +264,9 @@ export class EchoBroker implements Broker {
   ): { bytes: Buffer; sequence: number; publication: Promise<Publication> } {
     const sequence = ++this.#sequence;
     const returns = this.#transport.isSubscribed(name);
-    // Whoever does not hear of one that is stored finds it in its log.
-    const everybody = stored ? YES : this.#transport.everybodyHears(name);
+    // Whoever does not hear of one that is stored finds it in its log; of an answer nobody asks how far it got.
+    const isAsked = !stored && packet.type !== "answer";
+    const everybody = isAsked ? this.#transport.everybodyHears(name) : YES;
     const publication = new Promise<Publication>((resolve) => {
       this.#outstanding.set(sequence, {
         channel,

@@ -2,7 +2,7 @@ import { defineScript, type Script } from "../net/run.ts";
 import { LIVENESS } from "./liveness.ts";
 
 /** Records, one after another; each says what it has come to, and one that fails harms no other. */
-const APPLY_BODY = `
+const BEGIN = `
 -- KEYS: 1 instances, 2 cluster, 3 owners, 4 records (of 6), 5 as-user changes, 6 doubts, 7 told; then those of each change
 -- ARGV: 1 lease (ms), 2 incarnation, 3 owner, 4 generation, 5 number of the batch, 6 whose records, 7 command that
 --   publishes, 8 base of channels of changes, 9 for how long keys are kept (ms); then of each change: what, and
@@ -21,13 +21,18 @@ local number = tonumber(known[2] or 0)
 if number == tonumber(ARGV[5]) then return redis.call('HGET', KEYS[3], own .. ':answer') end
 if number ~= ARGV[5] - 1 then return false end
 if whose ~= own and alive(whose) then return 'alive' end
--- First of all writes: where there is no room, nothing is done.
-redis.call('HSET', KEYS[3], own .. ':number', ARGV[5])
+`;
+
+/** A dead one stays dead, and whoever clears it away goes on doing so. */
+const CLAIM_DEAD = `
 if whose ~= own then
   redis.call('ZADD', KEYS[1], 'XX', 0, whose)
   redis.call('HSET', KEYS[2], 'sweeper:' .. whose, string.format('%.0f', now + 5000))
 end
 local records, publish, channels, keep = KEYS[4], ARGV[7], ARGV[8], ARGV[9]
+`;
+
+const REMOVE = `
 -- Of a room or those online; nobody watches the rooms of a user. 'present': of the place somebody left.
 local function tell(place, text, present)
   if string.sub(place, 1, 6) == 'rooms:' then return end
@@ -47,6 +52,43 @@ local function tell(place, text, present)
   end
   redis.pcall(publish, channels .. place, string.format('%s\\n%.0f\\n%.0f', text, before, this))
 end
+local function remove(present, place, member)
+  if redis.call('HDEL', records, 'm' .. place .. '\\n' .. member) == 0 then return '0' end
+  if redis.call('HINCRBY', present, member, -1) > 0 then return '0' end
+  redis.call('HDEL', present, member)
+  tell(place, '-' .. member, present)
+  return '1'
+end
+local function judge(place, member)
+  local field = 'm' .. place .. '\\n' .. member
+  local first = redis.call('HGET', KEYS[6], field)
+  if not first or first == '*' then return '0' end
+  -- Whoever was first tells it; is that one dead, whoever asks first.
+  if unsure > 0 or (first ~= own and alive(first)) then return '?' end
+  redis.call('HDEL', KEYS[6], field)
+  return '1'
+end
+-- Nothing here takes memory.
+local function release(what, k, l, a, b)
+  if what == '-' then return remove(k, a, b) end
+  if what == 'o' then
+    local outcome = remove(k, a, b)
+    if outcome == '1' and redis.call('DEL', l) == 1 then redis.call('ZREM', KEYS[5], b) end
+    return outcome
+  end
+  if what == '?' then return judge(a, b) end
+  if what == 'C' then
+    redis.call('HDEL', records, 'c' .. a)
+    if redis.call('GET', k) == whose then redis.call('DEL', k) end
+    return ''
+  end
+  redis.call('HDEL', records, 's' .. a .. '\\n' .. b)
+  redis.call('ZREM', k, whose .. ':' .. b)
+  return '0'
+end
+`;
+
+const ADD = `
 local function add(present, place, member, value, lost)
   local field = 'm' .. place .. '\\n' .. member
   local new = redis.call('HSET', records, field, value)
@@ -69,13 +111,6 @@ local function add(present, place, member, value, lost)
   if doubt == '*' or (not doubt and not back and count ~= 1) then return '0' end
   if not doubt then redis.call('HSET', KEYS[6], field, own) end
   return '?'
-end
-local function remove(present, place, member)
-  if redis.call('HDEL', records, 'm' .. place .. '\\n' .. member) == 0 then return '0' end
-  if redis.call('HINCRBY', present, member, -1) > 0 then return '0' end
-  redis.call('HDEL', present, member)
-  tell(place, '-' .. member, present)
-  return '1'
 end
 local function claim(key, id, restored)
   local before = redis.call('GET', key)
@@ -129,41 +164,22 @@ local function asuser(present, key, user, room, sign, version)
   redis.call('PEXPIRE', KEYS[5], keep)
   return (was == sign and '0' or '1') .. '\\t' .. text .. '\\t' .. holders
 end
-local function judge(place, member)
-  local field = 'm' .. place .. '\\n' .. member
-  local first = redis.call('HGET', KEYS[6], field)
-  if not first or first == '*' then return '0' end
-  -- Whoever was first tells it; is that one dead, whoever asks first.
-  if unsure > 0 or (first ~= own and alive(first)) then return '?' end
-  redis.call('HDEL', KEYS[6], field)
-  return '1'
-end
 local function make(what, k, l, a, b, c, d)
-  if what == '-' then return remove(k, a, b) end
   if what == '+' then return add(k, a, b, c, d) end
   if what == 'O' then
     local outcome = add(k, a, b, c, d)
     local rooms = redis.call('HGETALL', l)
     return #rooms == 0 and outcome or outcome .. '\\t' .. table.concat(rooms, '\\t')
   end
-  if what == 'o' then
-    local outcome = remove(k, a, b)
-    if outcome == '1' and redis.call('DEL', l) == 1 then redis.call('ZREM', KEYS[5], b) end
-    return outcome
-  end
-  if what == '?' then return judge(a, b) end
   if what == 'c' then return claim(k, a, b) end
   if what == 's' then return reserve(k, a, b, c, d) end
   if what == 'u' then return asuser(k, l, a, b, c, d) end
-  if what == 'C' then
-    redis.call('HDEL', records, 'c' .. a)
-    if redis.call('GET', k) == whose then redis.call('DEL', k) end
-    return ''
-  end
-  redis.call('HDEL', records, 's' .. a .. '\\n' .. b)
-  redis.call('ZREM', k, whose .. ':' .. b)
-  return '0'
+  return release(what, k, l, a, b)
 end
+`;
+
+/** Makes each change with `make`. */
+const EACH = `
 local outcomes, key, arg = {}, 8, 10
 while ARGV[arg] do
   local what, keys, args = ARGV[arg], 1, 2
@@ -188,11 +204,21 @@ if number == 0 or unsure > 0 then
   redis.call('PEXPIRE', KEYS[7], keep)
 end
 local answer = table.concat(outcomes, '\\n')
-redis.call('HSET', KEYS[3], own .. ':answer', answer)
-return answer
 `;
 
-export const APPLY: Script = defineScript(APPLY_BODY);
+/** For any batch. The number is the first of all writes: where there is no room, nothing is done. */
+export const APPLY: Script = defineScript(`${BEGIN}
+redis.call('HSET', KEYS[3], own .. ':number', ARGV[5])
+${CLAIM_DEAD}${REMOVE}${ADD}${EACH}
+redis.call('HSET', KEYS[3], own .. ':answer', answer)
+return answer
+`);
 
-/** For batches that free memory: they are taken when there is none. */
-export const RELEASE: Script = defineScript(`#!lua flags=allow-oom\n${APPLY_BODY}`);
+/** For batches that free memory, taken also when there is none; such batches are most frequent, and this is shorter. */
+export const RELEASE: Script = defineScript(`#!lua flags=allow-oom
+${BEGIN}${CLAIM_DEAD}${REMOVE}
+local make = release
+${EACH}
+redis.call('HSET', KEYS[3], own .. ':number', ARGV[5], own .. ':answer', answer)
+return answer
+`);
