@@ -30,12 +30,12 @@ export async function startTcpProxy(
   let target = port;
   let mode: "open" | "cut" | "hole" = "open";
   const sockets = new Set<Socket>();
-  const server: Server = createServer((client) => {
+  const server: Server = createServer({ noDelay: true }, (client) => {
     if (mode === "cut") {
       client.resetAndDestroy();
       return;
     }
-    const upstream = connect({ port: target, host: "127.0.0.1" });
+    const upstream = connect({ port: target, host: "127.0.0.1", noDelay: true });
     for (const [from, to, alter] of [
       [client, upstream, toServer],
       [upstream, client, toClient],

@@ -2,7 +2,10 @@ import { BackplaneUnavailableError } from "../../protocol/errors.ts";
 import { quote } from "../../protocol/names.ts";
 import type { Instance } from "../contract/backplane.ts";
 import type { Broker, BrokerStatus, Channel, Packet, Publication } from "../contract/broker.ts";
-import { decodePacket, encodePacket, type Origin } from "./wire.ts";
+import { SeenEpochs } from "./seen-epochs.ts";
+import type { ChannelNames, Transport } from "./transport.ts";
+import { Turn } from "./turn.ts";
+import { decodePackets, type Envelope, encodePacket, encodePackets, type Origin } from "./wire.ts";
 
 /** How long a message may wait for the service before this instance goes on by itself, in milliseconds. */
 const DEADLINE_MS = 2500;
@@ -15,43 +18,12 @@ const YES: Promise<boolean> = Promise.resolve(true);
 /** How many messages that were delivered when they were taken are remembered. */
 const MAX_DELIVERED = 10_000;
 
-/** The full names of channels, and what part of the service each lies in: parts are lost and found by themselves. */
-export interface ChannelNames {
-  channel(channel: Channel): string;
-  channelOf(name: string): Channel;
-  bucketOf(name: string): number;
-}
-
 /** What a broker needs of its instance. */
 export type Receiver = Pick<Instance, "id" | "receive" | "statusChanged" | "report">;
 
-/** What carries bytes from channel to channel, while it can. Channels are full names. */
-export interface Transport {
-  /** What people call the service. */
-  readonly service: string;
-  /** Whether messages flow on every channel. */
-  readonly complete: boolean;
-  /** Whether what is published on the channel reaches all who are subscribed to it. */
-  flows(channel: string): boolean;
-  subscribe(channel: string): Promise<void>;
-  unsubscribe(channel: string): void;
-  /** Whether everything published to the channel from now on comes back here. */
-  isSubscribed(channel: string): boolean;
-  /** Rejects if the service did not take the message, or nobody knows. */
-  publish(channel: string, message: Buffer): Promise<void>;
-  /** How many are subscribed to the channel. Rejects if nobody can tell. */
-  subscribers(channel: string): Promise<number>;
-  /**
-   * Asked right beside a `publish`: whether all instances that are there hear what comes on channels of that part of the
-   * service. Never rejects: not if nobody can tell.
-   */
-  everybodyHears(channel: string): Promise<boolean>;
-  /** A message was refused, or did not come back in time. */
-  failed(channel: string, reason: Error): void;
-}
-
 /** A message on its way through the service. */
 interface Outstanding {
+  readonly sequence: number;
   readonly channel: Channel;
   /** The full name of that channel. */
   readonly name: string;
@@ -63,10 +35,12 @@ interface Outstanding {
   leaving: boolean;
   /** It is in a log, or will be, or not: without the service nobody knows, so it is not delivered here. */
   readonly stored: boolean;
+  /** It has left this instance, with others of the same turn. */
+  sent: boolean;
   /** The service has said that it took it. */
   accepted: boolean;
   /** Whether nobody is missing who may have to hear it. */
-  readonly everybody: Promise<boolean>;
+  everybody: Promise<boolean>;
   resolve(publication: Publication): void;
 }
 
@@ -78,20 +52,23 @@ interface Outstanding {
  * was sent, and what follows on channels of that server after it. Echoes of an older epoch are dropped when
  * they turn up late, here and by everybody who has seen the new one. So nothing is delivered twice or out
  * of a sender's order, and no list of ids is needed.
+ *
+ * Messages of one turn to one channel travel together. Those to everybody, or to several rooms, keep their place among
+ * all others, and orders go by themselves, after everything that was published before them.
  */
 export class EchoBroker implements Broker {
   readonly #instance: Receiver;
   readonly #names: ChannelNames;
   readonly #incarnation: string;
   readonly #transport: Transport;
-  /** For each sender: the highest epoch seen, by bucket. */
-  readonly #epochs: Map<string, number[]> = new Map();
+  readonly #epochs: SeenEpochs = new SeenEpochs();
   /** The own epochs, by bucket. */
   readonly #ownEpochs: number[] = [];
   /** Messages that were delivered when they were taken, and may come back all the same. */
   readonly #delivered: Set<number> = new Set();
   /** In the order they were sent. */
   readonly #outstanding: Map<number, Outstanding> = new Map();
+  readonly #turn: Turn<Outstanding> = new Turn((name, messages) => this.#send(name, messages));
   #status: BrokerStatus = "degraded";
   #epoch = 1;
   #sequence = 0;
@@ -142,11 +119,13 @@ export class EchoBroker implements Broker {
     if (!this.#transport.flows(name)) {
       return { scope: "instance", localRecipients: this.#instance.receive(channel, packet) };
     }
-    const { bytes, sequence, publication } = this.#prepare(channel, name, packet, false);
-    this.#transport.publish(name, bytes).then(
-      () => this.#accepted(sequence),
-      (error) => this.#refused(sequence, error),
-    );
+    const { message, publication } = this.#prepare(channel, name, packet, false);
+    if (packet.type === "message") {
+      this.#turn.add(name, message, packet.message.data.length, channel === "broadcast");
+    } else {
+      this.#turn.end();
+      this.#send(name, [message]);
+    }
     return publication;
   }
 
@@ -166,9 +145,12 @@ export class EchoBroker implements Broker {
         "not-stored",
       );
     }
-    const { bytes, sequence, publication } = this.#prepare(channel, name, packet, true);
+    const { message, publication } = this.#prepare(channel, name, packet, true);
+    const { sequence } = message;
+    this.#turn.endBefore(name);
+    message.sent = true;
     try {
-      const outcome = await run(name, bytes);
+      const outcome = await run(name, encodePacket(this.#originOf(message), packet));
       if (!outcome.published) {
         this.#outstanding.delete(sequence);
         return { outcome, publication: { scope: "cluster", localRecipients: 0 } };
@@ -183,20 +165,23 @@ export class EchoBroker implements Broker {
 
   /** Takes what the subscriber connection brings. Never throws. */
   receive(message: Buffer, name: string): void {
-    const channel = this.#names.channelOf(name);
-    const envelope = decodePacket(message);
-    if (envelope === null) {
+    const envelopes = decodePackets(message);
+    if (envelopes === null) {
       this.passOver(name);
       return;
     }
-    const { origin, packet } = envelope;
+    const channel = this.#names.channelOf(name);
+    for (const envelope of envelopes) this.#take(channel, name, envelope);
+  }
+
+  #take(channel: Channel, name: string, { origin, packet }: Envelope): void {
     // One from a log has its place there, which tells receivers whether they have had it.
     const linked = packet.type === "message" && packet.link !== undefined;
     if (origin === null) this.#instance.receive(channel, packet);
     else if (origin.incarnation === this.#incarnation) {
       const current = linked || origin.epoch === this.#epochOf(name);
       if (current) this.#returned(origin.sequence, channel, packet);
-    } else if (linked || this.#isCurrent(origin, this.#names.bucketOf(name))) {
+    } else if (linked || this.#epochs.isCurrent(origin, this.#names.bucketOf(name))) {
       this.#instance.receive(channel, packet);
     }
   }
@@ -229,11 +214,12 @@ export class EchoBroker implements Broker {
     for (const [sequence] of outstanding) this.#outstanding.delete(sequence);
     for (const [
       ,
-      { channel, packet, accepted, returns, leaving, stored, resolve },
+      { channel, packet, sent, accepted, returns, leaving, stored, resolve },
     ] of outstanding) {
       const deliver = (returns || leaving) && !stored;
       const localRecipients = deliver ? this.#instance.receive(channel, packet) : 0;
-      resolve({ scope: accepted ? "cluster" : "unknown", localRecipients });
+      const elsewhere = sent ? "unknown" : "instance";
+      resolve({ scope: accepted ? "cluster" : elsewhere, localRecipients });
     }
     this.transportChanged();
   }
@@ -242,48 +228,62 @@ export class EchoBroker implements Broker {
     return this.#ownEpochs[this.#names.bucketOf(name)] ?? 1;
   }
 
-  /** Whether no newer epoch of the sender was seen there. */
-  #isCurrent({ incarnation, epoch }: Origin, bucket: number): boolean {
-    const seen = this.#epochs.get(incarnation);
-    if (seen === undefined) {
-      const first: number[] = [];
-      first[bucket] = epoch;
-      this.#epochs.set(incarnation, first);
-      return true;
-    }
-    if (epoch < (seen[bucket] ?? 0)) return false;
-    seen[bucket] = epoch;
-    return true;
-  }
-
   #prepare(
     channel: Channel,
     name: string,
     packet: Packet,
     stored: boolean,
-  ): { bytes: Buffer; sequence: number; publication: Promise<Publication> } {
-    const sequence = ++this.#sequence;
-    const returns = this.#transport.isSubscribed(name);
-    // Whoever does not hear of one that is stored finds it in its log; of an answer nobody asks how far it got.
-    const isAsked = !stored && packet.type !== "answer";
-    const everybody = isAsked ? this.#transport.everybodyHears(name) : YES;
-    const publication = new Promise<Publication>((resolve) => {
-      this.#outstanding.set(sequence, {
-        channel,
-        name,
-        packet,
-        sentAt: performance.now(),
-        returns,
-        leaving: false,
-        stored,
-        accepted: false,
-        everybody,
-        resolve,
-      });
+  ): { message: Outstanding; publication: Promise<Publication> } {
+    let resolve: Outstanding["resolve"] = () => {};
+    const publication = new Promise<Publication>((resolved) => {
+      resolve = resolved;
     });
+    const message: Outstanding = {
+      sequence: ++this.#sequence,
+      channel,
+      name,
+      packet,
+      sentAt: performance.now(),
+      returns: this.#transport.isSubscribed(name),
+      leaving: false,
+      stored,
+      sent: false,
+      accepted: false,
+      everybody: YES,
+      resolve,
+    };
+    this.#outstanding.set(message.sequence, message);
     this.#watch();
-    const origin = { incarnation: this.#incarnation, epoch: this.#epochOf(name), sequence };
-    return { bytes: encodePacket(origin, packet), sequence, publication };
+    return { message, publication };
+  }
+
+  #originOf({ name, sequence }: Outstanding): Origin {
+    return { incarnation: this.#incarnation, epoch: this.#epochOf(name), sequence };
+  }
+
+  /** Sends what is outstanding still: the service may have been lost since, and they were delivered here. */
+  #send(name: string, waiting: readonly Outstanding[]): void {
+    const messages = waiting.filter(({ sequence }) => this.#outstanding.has(sequence));
+    const [first] = messages;
+    if (first === undefined) return;
+    // Of an answer nobody asks how far it got. Whoever does not hear of what is stored finds it in its log.
+    const isAsked = first.packet.type !== "answer";
+    const everybody = isAsked ? this.#transport.everybodyHears(name) : YES;
+    for (const message of messages) {
+      message.sent = true;
+      message.everybody = everybody;
+    }
+    const origin = this.#originOf(first);
+    const bytes =
+      messages.length === 1 ? encodePacket(origin, first.packet) : encodePackets(origin, messages);
+    this.#transport.publish(name, bytes).then(
+      () => {
+        for (const { sequence } of messages) this.#accepted(sequence);
+      },
+      (error) => {
+        for (const { sequence } of messages) this.#refused(sequence, error);
+      },
+    );
   }
 
   #accepted(sequence: number): void {

@@ -20,6 +20,13 @@ const HEADER_START = MARK.length + 2;
 export const LINK_MARK: Buffer = Buffer.from([0x00, 0x52, 0x43, 0x02]);
 const LINE_FEED = 0x0a;
 
+/** What several packets of one sender begin with that travel together: then the same, with a longer length. */
+const SEVERAL_MARK = Buffer.from([0x00, 0x52, 0x43, 0x03]);
+const SEVERAL_START = SEVERAL_MARK.length + 4;
+
+/** How every mark begins; what follows says which of these formats it is, those of later versions too. */
+const ANY_MARK = MARK.subarray(0, -1);
+
 /** Where a packet comes from, so that its sender knows its own and receivers know the outdated. */
 export interface Origin {
   /** One life of an instance; another one after its lease lapsed. */
@@ -37,6 +44,12 @@ export interface Envelope {
 }
 
 type Header = [incarnation: string, epoch: number, sequence: number, ...PacketHeader];
+
+type SeveralHeader = [
+  incarnation: string,
+  epoch: number,
+  packets: [sequence: number, payloadLength: number, ...PacketHeader][],
+];
 
 type PacketHeader =
   | [
@@ -70,7 +83,57 @@ export function encodePacket(origin: Origin, packet: Packet): Buffer {
   return bytes;
 }
 
-/** What arrived on a channel; null for garbage. Never throws. */
+/** Packets of one channel that travel together, in this order. */
+export function encodePackets(
+  { incarnation, epoch }: Omit<Origin, "sequence">,
+  packets: readonly { readonly sequence: number; readonly packet: Packet }[],
+): Buffer {
+  const payloads = packets.map(({ packet }) =>
+    packet.type === "message" ? packet.message.data : NOTHING,
+  );
+  const each = packets.map(({ sequence, packet }, index): SeveralHeader[2][number] => [
+    sequence,
+    payloads[index]?.length ?? 0,
+    ...encodeHeader(packet),
+  ]);
+  const header: SeveralHeader = [incarnation, epoch, each];
+  const text = Buffer.from(JSON.stringify(header));
+  const length = Buffer.allocUnsafe(SEVERAL_START - SEVERAL_MARK.length);
+  length.writeUInt32BE(text.length);
+  return Buffer.concat([SEVERAL_MARK, length, text, ...payloads]);
+}
+
+/** What arrived on a channel, in order; null for garbage. Never throws. */
+export function decodePackets(bytes: Buffer): readonly Envelope[] | null {
+  if (bytes.subarray(0, SEVERAL_MARK.length).equals(SEVERAL_MARK)) return decodeSeveral(bytes);
+  const envelope = decodePacket(bytes);
+  return envelope === null ? null : [envelope];
+}
+
+function decodeSeveral(bytes: Buffer): readonly Envelope[] | null {
+  try {
+    let at = SEVERAL_START + bytes.readUInt32BE(SEVERAL_MARK.length);
+    const header: unknown = JSON.parse(bytes.toString("utf8", SEVERAL_START, at));
+    if (!Array.isArray(header) || !Array.isArray(header[2])) return null;
+    const [incarnation, epoch, packets] = header as [unknown, unknown, unknown[]];
+    const envelopes: Envelope[] = [];
+    for (const each of packets) {
+      if (!Array.isArray(each)) return null;
+      const [sequence, length, ...rest]: unknown[] = each;
+      const own: unknown = [incarnation, epoch, sequence, ...rest];
+      if (typeof length !== "number" || !(length >= 0) || !isHeader(own)) return null;
+      const envelope = decodeHeader(own, bytes.subarray(at, at + length));
+      if (envelope === null) return null;
+      at += length;
+      envelopes.push(envelope);
+    }
+    return at === bytes.length ? envelopes : null;
+  } catch {
+    return null;
+  }
+}
+
+/** One packet; null for garbage. Never throws. */
 export function decodePacket(bytes: Buffer): Envelope | null {
   if (bytes.subarray(0, LINK_MARK.length).equals(LINK_MARK)) return decodeLinked(bytes);
   return decodeUnlinked(bytes);
@@ -78,7 +141,7 @@ export function decodePacket(bytes: Buffer): Envelope | null {
 
 function decodeUnlinked(bytes: Buffer): Envelope | null {
   if (!bytes.subarray(0, MARK.length).equals(MARK)) {
-    if (!isUtf8(bytes)) return null;
+    if (bytes.subarray(0, ANY_MARK.length).equals(ANY_MARK) || !isUtf8(bytes)) return null;
     const message = new EncodedMessage({ data: bytes, binary: false });
     return { origin: null, packet: { type: "message", message, except: null } };
   }

@@ -1,4 +1,5 @@
-import { EchoBroker, type Receiver, type Transport } from "../core/echo-broker.ts";
+import { EchoBroker, type Receiver } from "../core/echo-broker.ts";
+import type { Transport } from "../core/transport.ts";
 import { Interest } from "./interest.ts";
 import type { Keys } from "./keys.ts";
 import type { ClientFactory } from "./net/client-factory.ts";

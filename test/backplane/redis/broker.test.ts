@@ -38,6 +38,47 @@ async function redis(): Promise<RedisServer> {
 }
 
 describe("while Redis is there", () => {
+  test("what is published in one turn travels in one message for each channel, and arrives in its order", async () => {
+    const { port } = await redis();
+    const a = await join(port, "a");
+    const b = await join(port, "b");
+    for (const { link } of [a, b]) {
+      for (const room of ["room:x", "room:y"] as const) await link.broker.subscribe(room);
+    }
+    const client = createClient({ url: `redis://127.0.0.1:${port}` });
+    await client.connect();
+    onDispose(() => client.destroy());
+    const seen: string[] = [];
+    await client.pSubscribe("ws:room:*", (_message, channel) => void seen.push(channel));
+    const texts = Array.from({ length: 1200 }, (_, i) => `${i}`);
+    const told = await Promise.all(
+      texts.map((text, i) => a.link.broker.publish(i % 2 ? "room:x" : "room:y", message(text))),
+    );
+    expect(told.every(({ localRecipients }) => localRecipients === 1)).toBe(true);
+    await b.recorder.until(() => b.recorder.texts.length === texts.length);
+    // No more than 500 travel together.
+    expect(seen.sort()).toEqual(["ws:room:x", "ws:room:x", "ws:room:y", "ws:room:y"]);
+    for (const { recorder } of [a, b]) {
+      for (const rest of [0, 1]) {
+        const some = (all: readonly string[]) => all.filter((text) => Number(text) % 2 === rest);
+        expect(some(recorder.texts)).toEqual(some(texts));
+      }
+    }
+  });
+
+  test("an order comes after everything that was published before it in the same turn, and before what follows", async () => {
+    const { port } = await redis();
+    const a = await join(port, "a");
+    for (const channel of ["room:x", "user:alice"] as const) await a.link.broker.subscribe(channel);
+    const order = { type: "disconnect", code: 4000, reason: "" } as const;
+    await Promise.all([
+      a.link.broker.publish("room:x", message("before")),
+      a.link.broker.publish("user:alice", order),
+      a.link.broker.publish("room:x", message("after")),
+    ]);
+    expect(a.recorder.texts).toEqual(["before", "disconnect", "after"]);
+  });
+
   test("text that people or other languages publish is delivered as text; garbage is counted", async () => {
     const { port } = await redis();
     const a = await join(port, "a");

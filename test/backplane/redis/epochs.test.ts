@@ -1,5 +1,7 @@
+import { setImmediate as turn } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { EchoBroker, type Transport } from "../../../src/backplane/core/echo-broker.ts";
+import { EchoBroker } from "../../../src/backplane/core/echo-broker.ts";
+import type { Transport } from "../../../src/backplane/core/transport.ts";
 import { Keys } from "../../../src/backplane/redis/keys.ts";
 import { EncodedMessage } from "../../../src/protocol/encoded-message.ts";
 import { Recorder } from "../../support/recorder.ts";
@@ -10,7 +12,7 @@ function message(text: string) {
   return { type: "message", message: EncodedMessage.from(text), except: null } as const;
 }
 
-test("a Cluster that loses one server delivers what was on its way through the others", () => {
+test("a Cluster that loses one server delivers what was on its way through the others", async () => {
   const sent: { name: string; bytes: Buffer }[] = [];
   const transport: Transport = {
     service: "Redis",
@@ -33,9 +35,11 @@ test("a Cluster that loses one server delivers what was on its way through the o
 
   void sender.publish(healthy, message("accepted before"));
   void sender.publish(lost, message("of an older epoch"));
+  await turn();
   sender.lost([bucket]);
   void sender.publish(lost, message("after"));
   void sender.publish(healthy, message("later"));
+  await turn();
   const [before, outdated, after, later] = sent;
   // The servers bring them in whatever order.
   for (const each of [after, before, later, outdated]) {
