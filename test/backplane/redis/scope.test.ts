@@ -97,6 +97,31 @@ test.each(Object.entries(DISTURBANCES))(
   },
 );
 
+test("asking who hears what is published is no way of its own to Redis: it goes in the same write", async () => {
+  const server = await startRedisServer();
+  onDispose(server.dispose);
+  const writes: string[] = [];
+  const way = await startTcpProxy(server.port, {
+    toServer: (bytes) => {
+      writes.push(bytes.toString("latin1"));
+      return bytes;
+    },
+  });
+  onDispose(way.dispose);
+  const url = `redis://127.0.0.1:${way.port}`;
+  const attachment = redisBackplane({ url }).attach(new Recorder("a"));
+  onDispose(() => attachment.stop());
+  await attachment.start();
+  const { broker } = attachment;
+  for (const text of ["one", "two", "three"]) {
+    expect((await broker.publish("room:x", message(text))).scope).toBe("cluster");
+  }
+  const publishing = writes.filter((write) => write.includes("ws:room:x"));
+  expect(publishing).toHaveLength(3);
+  for (const write of publishing) expect(write).toContain("NUMSUB");
+  expect(writes.filter((write) => write.includes("NUMSUB"))).toHaveLength(3);
+});
+
 test("nobody is missed who has left in good order, or whose time is over", async () => {
   const { a, b } = await start();
   const scope = async (): Promise<string> =>
