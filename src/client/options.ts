@@ -20,6 +20,8 @@ export interface WebSocketClientOptions {
    * browsers as the subprotocol after `bearer`, which cannot hold `=` or `/`. What a function throws fails the attempt.
    */
   readonly token?: Token | (() => Token | Promise<Token>);
+  /** Answers what the server asks (`connection.request`), by `roomcast.v1`. What it throws goes to `error`. */
+  readonly onRequest?: ((data: unknown) => unknown) | undefined;
   /** Aborting it closes the client. */
   readonly signal?: AbortSignal | undefined;
   /** How many messages may wait while there is no connection. Default 100. */

@@ -69,6 +69,17 @@ export interface Connection<M = IncomingMessage, D extends object = Record<strin
    */
   send<T = Message>(message: T): Promise<Delivery>;
 
+  /**
+   * Asks the client something, by `roomcast.v1`, and resolves with its answer: what the `onRequest` of a `WebSocketClient`
+   * returned. `data` is any JSON value; `timeoutMs` is 30,000 unless given, and at most 600,000. A client that was asked and
+   * comes back on another connection has not answered: ask again there.
+   *
+   * @throws WebSocketError (as a rejection): `not_supported` if it does not speak `roomcast.v1`, `timeout`, `request_failed`.
+   * @throws ConnectionClosedError (as a rejection) if the connection ends first.
+   * @throws TypeError or RangeError (as a rejection) for data without a form in JSON, or a time that is not allowed.
+   */
+  request<T = unknown>(data: unknown, options?: { readonly timeoutMs?: number }): Promise<T>;
+
   /** Resolves when the system has taken everything that was sent, or the connection has ended: for whoever sends a lot. */
   drained(): Promise<void>;
 

@@ -1,6 +1,5 @@
 import type { WebSocket } from "ws";
 import type { Principal } from "../auth/authenticator.ts";
-import type { Exclusion } from "../backplane/contract/broker.ts";
 import type { Dialect } from "../inbound/dialect.ts";
 import { Inbound, type Sender } from "../inbound/inbound.ts";
 import { TokenBucket } from "../limits/token-bucket.ts";
@@ -13,6 +12,7 @@ import { SUBPROTOCOL } from "../protocol/roomcast-v1.ts";
 import type { SchemaOutput, StandardSchema } from "../protocol/standard-schema.ts";
 import { isThenable } from "../protocol/thenable.ts";
 import { unawaited } from "../protocol/unawaited.ts";
+import { askClient } from "./ask-client.ts";
 import type { CloseInfo, Connection, Delivery } from "./connection.ts";
 import { Endpoint } from "./endpoint.ts";
 import type { ConnectionBounds, ConnectionHost, Identity, RouteRules } from "./host.ts";
@@ -142,13 +142,9 @@ export class ServerConnection extends Endpoint implements Connection<unknown>, S
     return { scope: this.#host.scope, localRecipients };
   }
 
-  /** Whether a message leaves it out. */
-  isExcepted(except: Exclusion | null): boolean {
-    if (except === null) return false;
-    const { id, userId } = this;
-    return (
-      except.connections.includes(id) || (userId !== undefined && except.users.includes(userId))
-    );
+  request<T>(data: unknown, options: { readonly timeoutMs?: number } = {}): Promise<T> {
+    // Whoever asked is told; nobody else needs to know.
+    return unawaited(askClient(this, data, options.timeoutMs) as Promise<T>, () => {});
   }
 
   // Rooms
@@ -303,6 +299,7 @@ export class ServerConnection extends Endpoint implements Connection<unknown>, S
 
   protected override gone(info: CloseInfo): void {
     this.inbound.end();
+    this.dialect?.ended(info.code);
     for (const listener of this.#closeListeners ?? []) this.#guard(listener, info);
     this.#follower?.closed(info);
     this.#host.closed(this, info);

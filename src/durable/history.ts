@@ -10,6 +10,7 @@ import { checkName } from "../protocol/names.ts";
 import { BEGINNING, EVERYONE } from "../protocol/roomcast-v1.ts";
 import { checkSetting, wholeNumber } from "../protocol/setting.ts";
 import { unawaited } from "../protocol/unawaited.ts";
+import { isExcepted } from "./excepted.ts";
 
 /**
  * The logs of durable rooms; that of messages to everyone is called `EVERYONE`. Every method rejects with a
@@ -127,7 +128,7 @@ export class HistoryReader implements History {
   #send(to: ServerConnection, entries: readonly HistoryEntry[]): number {
     let sent = 0;
     for (const { id, message, except } of entries) {
-      if (to.isExcepted(except)) continue;
+      if (isExcepted(to, except)) continue;
       const frame = new Frame(replayed(message, id));
       to.transport.grant(frame.bytes.length);
       to.deliverFrame(frame);

@@ -13,6 +13,10 @@ export interface Dialect {
   receive(bytes: Buffer, binary: boolean, verdict: RateVerdict): void;
   /** Looks at what is due; `now` on the clock of `performance.now()`, `date` in milliseconds since the epoch. */
   tick(now: number, date: number): void;
+  /** Asks the client something, and resolves with its answer. Rejects as `Connection.request` does. */
+  request(data: unknown, timeoutMs: number): Promise<unknown>;
+  /** The connection has ended. */
+  ended(code: number): void;
   /** Calls `callback` when every message that has come is in the inbox. */
   whenIdle(callback: () => void): void;
 }

@@ -38,6 +38,7 @@ export type ServerFrame =
   | { readonly type: "refresh"; readonly in_ms: number }
   | { readonly type: "pong"; readonly t?: unknown }
   | { readonly type: "ack"; readonly id: string; readonly data?: unknown }
+  | { readonly type: "request"; readonly id: string; readonly data: unknown }
   | ErrorFrame
   | GoodbyeFrame;
 

@@ -1,6 +1,7 @@
 import { setTimeout as wait } from "node:timers/promises";
 import type { HistoryEntry } from "../backplane/contract/history-store.ts";
 import type { ServerConnection } from "../connection/server-connection.ts";
+import { isExcepted } from "../durable/excepted.ts";
 import type { FanOut } from "../fanout/fan-out.ts";
 import { BackplaneUnavailableError } from "../protocol/errors.ts";
 import type { Arrival, Room } from "./room.ts";
@@ -154,7 +155,7 @@ export class Arrivals {
     let bytes = 0;
     for (const entry of missed) {
       const { message, except } = entry;
-      const frame = connection.isExcepted(except)
+      const frame = isExcepted(connection, except)
         ? message.skipped(name, entry)
         : message.enveloped(name, entry);
       this.#fanOut.deliver(frame, connection);

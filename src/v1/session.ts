@@ -8,7 +8,7 @@ import { Sequencer } from "../inbound/sequencer.ts";
 import type { RateVerdict } from "../limits/message-rate.ts";
 import { CloseCode } from "../protocol/close-codes.ts";
 import { openBinary } from "../protocol/envelope.ts";
-import { isName, quote } from "../protocol/names.ts";
+import { isName } from "../protocol/names.ts";
 import { parsePosition } from "../protocol/position.ts";
 import {
   EVERYONE,
@@ -16,7 +16,9 @@ import {
   MAX_RESUMED_IN_ALL,
   MAX_RESUMED_ROOMS,
 } from "../protocol/roomcast-v1.ts";
+import { type Fields, isMessageId, isObject, not } from "./fields.ts";
 import type { Receipts } from "./receipts.ts";
+import { ClientRequests } from "./requests.ts";
 
 /** The shape of ids made by a manager, which nobody can guess; see `makeConnectionId`. */
 const MADE_ID = /^~[^~]{1,256}~[A-Za-z0-9_-]{12}$/;
@@ -47,8 +49,6 @@ export interface SessionTerms {
 
 export type Renew = (token: string) => Promise<Principal | null>;
 
-type Fields = Readonly<Record<string, unknown>>;
-
 /**
  * What a connection that speaks `roomcast.v1` has beyond others (`docs/PROTOCOL.md`): the positions its client
  * holds, and the frames it sends. Messages go on to the inbox, in order, and behind the joins of a `resume`.
@@ -71,6 +71,8 @@ export class Session implements Dialect {
   #resumed = 0;
   #refreshAt: number;
   #renewing = false;
+  /** What the client is asked; null: nothing yet. */
+  #requests: ClientRequests | null = null;
 
   constructor(connection: ServerConnection, terms: SessionTerms) {
     this.#connection = connection;
@@ -124,6 +126,15 @@ export class Session implements Dialect {
     this.#order.whenIdle(callback);
   }
 
+  request(data: unknown, timeoutMs: number): Promise<unknown> {
+    this.#requests ??= new ClientRequests((frame) => this.#connection.tell(frame));
+    return this.#requests.ask(data, timeoutMs);
+  }
+
+  ended(code: number): void {
+    this.#requests?.end(code);
+  }
+
   #take(frame: unknown, bytes: Buffer | null, verdict: RateVerdict): void {
     const fields: Fields = isObject(frame) ? frame : {};
     if (fields.type !== "resume" && !this.#isReady) this.#becomeReady();
@@ -145,6 +156,10 @@ export class Session implements Dialect {
       case "auth":
         this.#takeToken(fields);
         break;
+      case "answer":
+        this.#gate.accept();
+        this.#requests?.take(fields);
+        break;
       case "ping":
         this.#gate.accept();
         if (verdict === "pass") {
@@ -154,7 +169,7 @@ export class Session implements Dialect {
       default:
         this.#refuse(
           "unknown_type",
-          `type must be message, resume, join, leave, auth or ping, ${not(fields.type)}.`,
+          `type must be message, resume, join, leave, auth, answer or ping, ${not(fields.type)}.`,
         );
     }
   }
@@ -331,18 +346,4 @@ export class Session implements Dialect {
   #refuse(code: string, message: string, id?: string): void {
     this.#gate.refuse(code, message, null, id);
   }
-}
-
-function isObject(value: unknown): value is Fields {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function isMessageId(id: unknown): id is string {
-  return typeof id === "string" && id.length > 0 && id.length <= MAX_MESSAGE_ID_LENGTH;
-}
-
-/** What was found instead. Only text is shown: to make text of anything else would run what a client sent. */
-function not(found: unknown): string {
-  if (typeof found === "string") return `not ${quote(found)}`;
-  return found === undefined ? "and is missing" : `not ${found === null ? "null" : typeof found}`;
 }

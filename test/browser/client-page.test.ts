@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Servers } from "../client/server.ts";
 import { startBadServer } from "../support/bad-server.ts";
 import { useDisposals } from "../support/disposals.ts";
+import { startManager } from "../support/manager-server.ts";
 import { startSocketServer } from "../support/socket-server.ts";
 import { type ClientPage, openClientPage } from "./client-page.ts";
 
@@ -246,4 +247,24 @@ test("in Chromium: more than may be unread closes the client, where that was cho
 test("in Chromium: 100,000 messages that waited are all read", async () => {
   const { events, count, failure } = await flood(100_000, "latest", 100_000_000);
   expect([events, count, failure]).toEqual([[], 100_000, null]);
+});
+
+test("in Chromium: a page answers what the server asks it", async () => {
+  const server = await startManager({ router: { allowedOrigins: ["*"] } });
+  onDispose(server.dispose);
+  await page.evaluate(async (url) => {
+    const { WebSocketClient } = (window as unknown as PageWindow).api;
+    const client = new WebSocketClient(url, {
+      subprotocols: ["roomcast.v1"],
+      onRequest: async (data) => ({ asked: data, title: document.title }),
+    });
+    await client.connect();
+    Object.assign(window, { asked: client });
+  }, `${server.url}/anonymous`);
+  const [connection] = server.manager.connections();
+  expect(await connection?.request({ question: 1 })).toEqual({
+    asked: { question: 1 },
+    title: await page.title(),
+  });
+  await page.evaluate(() => (window as unknown as { asked: { close(): unknown } }).asked.close());
 });

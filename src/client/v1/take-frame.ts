@@ -72,6 +72,9 @@ function take({ fields, bytes }: IncomingFrame, from: ClientSocket, to: ClientPa
       events.emit("gap", { room });
       break;
     }
+    case "request":
+      answer(text(fields.id), data, from, to);
+      break;
     case "ack":
       sendQueue.take(text(fields.id))?.resolve(data);
       break;
@@ -101,6 +104,23 @@ function take({ fields, bytes }: IncomingFrame, from: ClientSocket, to: ClientPa
       break;
     case "refresh":
       refresh(from, to);
+  }
+}
+
+/** The server waits for an answer, on this connection; what went wrong here is no concern of it. */
+async function answer(
+  id: string,
+  data: unknown,
+  from: ClientSocket,
+  { options, events }: ClientParts,
+): Promise<void> {
+  const type = "answer";
+  try {
+    if (!options.onRequest) throw new TypeError("onRequest is not set.");
+    tell(from, { type, id, data: await options.onRequest(data) });
+  } catch (error) {
+    tell(from, { type, id, error: true });
+    events.fail(error);
   }
 }
 
