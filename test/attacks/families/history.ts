@@ -148,7 +148,8 @@ const seconds: Case[] = [
   second(
     "a resume after a message",
     [
-      { type: "message", data: {} },
+      // One that is understood: what is refused of it would be an error too.
+      { type: "message", data: { type: "ping" } },
       { type: "resume", rooms: { "": "0" } },
     ],
     "bad_room",
