@@ -189,9 +189,8 @@ test("a connection that says nothing outlives what proxies give quiet ones by de
 });
 
 /** Resolves when a message with these words came. */
-async function hears(socket: WebSocket, words: string): Promise<void> {
-  for (;;) {
-    const [data] = await once(socket, "message");
-    if (String(data).includes(words)) return;
-  }
+function hears(socket: WebSocket, words: string): Promise<void> {
+  return new Promise((resolve) => {
+    socket.on("message", (data) => String(data).includes(words) && resolve());
+  });
 }

@@ -97,9 +97,12 @@ test("into degraded mode and back, no sender's messages are reordered or come tw
         }
       }
       await Promise.all(deliveries);
+      for (const { proxy } of places) proxy.restore();
       for (const place of places) {
-        place.proxy.restore();
-        await healthy(place);
+        // One that was cut a moment ago may not have noticed yet.
+        const probe = async () => place.instance.manager.broadcastToRoom("room", `${run} probe`);
+        do await healthy(place);
+        while ((await probe()).scope !== "cluster");
       }
       // Whoever has got the last message of both has got everything before it.
       const ends = places.map(({ name }) => `${run} end ${name}`);

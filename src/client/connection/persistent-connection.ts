@@ -101,7 +101,9 @@ export class PersistentConnection {
       const error = new ConnectionClosedError(NORMAL, "", { cause: signal?.reason });
       this.close({ error, isNormal: true });
     };
-    signal?.addEventListener("abort", abort, watching);
+    signal?.addEventListener("abort", abort);
+    // By hand: of many listeners that share a signal Node.js forgets to remove all but one by itself.
+    watching.signal.onabort = () => signal?.removeEventListener("abort", abort);
     runtime.onWake((why) => this.#wake(why), watching.signal);
     sendQueue.begin();
     receiveQueue.begin();
