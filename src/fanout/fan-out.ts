@@ -129,7 +129,8 @@ export class FanOut {
       written++;
       this.#dirty[this.#next++]?.flush();
     }
-    if (this.#next === this.#dirty.length) {
+    // A turn that was flushed before it ended has nothing left.
+    if (this.#next > 0 && this.#next === this.#dirty.length) {
       this.counters.fanOutSeconds.observe((this.#loop.now() - this.#owedSince) / 1000);
     }
     // Cut off when they are half of the list, so that each is copied once, however long the list is.

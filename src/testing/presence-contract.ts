@@ -1,13 +1,10 @@
 import assert from "node:assert/strict";
-import type {
-  PresenceStore,
-  PresenceWatcher,
-  Transition,
-} from "../backplane/contract/presence-store.ts";
-import type { Cases, Join } from "./contract.ts";
+import type { PresenceWatcher, Transition } from "../backplane/contract/presence-store.ts";
+import type { Cases } from "./contract.ts";
+import { PLACES } from "./places-contract.ts";
+import { LIMIT, two } from "./presence-fixtures.ts";
 
 const ENTRY = { connectedAt: 1_700_000_000_000, metadata: { device: "phone", é: [1, null] } };
-const LIMIT = { max: 2, whenFull: "reject" } as const;
 
 async function collect(list: AsyncIterable<string>): Promise<string[]> {
   const items: string[] = [];
@@ -17,10 +14,6 @@ async function collect(list: AsyncIterable<string>): Promise<string[]> {
 
 function sorted(transitions: readonly Transition[]): string[] {
   return transitions.map(({ type, user, room = "" }) => `${type} ${user} ${room}`.trim()).sort();
-}
-
-async function two(join: Join): Promise<{ here: PresenceStore; there: PresenceStore }> {
-  return { here: (await join("here")).presence, there: (await join("there")).presence };
 }
 
 /** What every `PresenceStore` must do. */
@@ -307,58 +300,5 @@ export const PRESENCE: Cases = {
     assert.equal(told.length, 4);
   },
 
-  "a chosen connection id belongs to who claimed it last": async (join) => {
-    const { here, there } = await two(join);
-    assert.equal(await here.locate("chosen"), null);
-    assert.equal(await here.claim("chosen"), null);
-    assert.equal(await here.claim("chosen"), null);
-    assert.equal(await there.locate("chosen"), "here");
-    assert.equal(await there.claim("chosen"), "here");
-    assert.equal(await here.locate("chosen"), "there");
-    await here.release("chosen");
-    assert.equal(await here.locate("chosen"), "there");
-    await there.release("chosen");
-    assert.equal(await here.locate("chosen"), null);
-  },
-
-  "a limit holds however many ask at once, on whatever instances": async (join) => {
-    const { here, there } = await two(join);
-    const asked = await Promise.all(
-      Array.from({ length: 20 }, (_, i) =>
-        (i % 2 === 0 ? here : there).reserve("alice", `c${i}`, LIMIT),
-      ),
-    );
-    assert.equal(asked.filter(({ granted }) => granted).length, 2);
-    assert.equal((await here.reserve("bob", "other", LIMIT)).granted, true);
-    const held = asked.flatMap(({ granted }, i) => (granted ? [i] : []));
-    const first = held[0] ?? 0;
-    await (first % 2 === 0 ? here : there).unreserve("alice", `c${first}`);
-    assert.equal((await there.reserve("alice", "again", LIMIT)).granted, true);
-    assert.equal((await here.reserve("alice", "too many", LIMIT)).granted, false);
-  },
-
-  "one that holds its place keeps it, and the oldest loses its own where they are replaced": async (
-    join,
-  ) => {
-    const { here, there } = await two(join);
-    const limit = { max: 2, whenFull: "replaceOldest" } as const;
-    await here.reserve("alice", "one", limit);
-    await there.reserve("alice", "two", limit);
-    assert.deepEqual(await here.reserve("alice", "one", limit), { granted: true, replaced: [] });
-    assert.deepEqual(await there.reserve("alice", "three", limit), {
-      granted: true,
-      replaced: ["two"],
-    });
-    assert.deepEqual(await here.reserve("alice", "four", { ...limit, max: 1 }), {
-      granted: true,
-      replaced: ["one", "three"],
-    });
-  },
-
-  "nobody gives back another's place": async (join) => {
-    const { here, there } = await two(join);
-    for (const id of ["one", "two"]) await here.reserve("alice", id, LIMIT);
-    await there.unreserve("alice", "one");
-    assert.equal((await there.reserve("alice", "three", LIMIT)).granted, false);
-  },
+  ...PLACES,
 };

@@ -84,21 +84,21 @@ export class Handling implements Consumer<unknown>, Follower {
       if (!isThenable(result)) return this.#handled(result, receipt, form, from);
       return Promise.resolve(result).then(
         (answer) => this.#handled(answer, receipt, form, from),
-        (error: unknown) => this.#messageFailed(error, receipt),
+        (error: unknown) => this.#messageFailed(error, receipt, form, from),
       );
     } catch (error) {
-      return this.#messageFailed(error, receipt);
+      return this.#messageFailed(error, receipt, form, from);
     }
   }
 
   #handled(answer: Answer, receipt: Receipt | null, form: Form, from: number): void {
-    const { counters, inbound } = this.#connection;
-    counters.processingSeconds[form].observe((performance.now() - from) / 1000);
-    inbound.understood();
+    this.#count(form, from);
+    this.#connection.inbound.understood();
     receipt?.done(tellsOfDelivery(answer) ? undefined : answer);
   }
 
-  #messageFailed(error: unknown, receipt: Receipt | null): void {
+  #messageFailed(error: unknown, receipt: Receipt | null, form: Form, from: number): void {
+    this.#count(form, from);
     if (error instanceof MessageRefusedError) {
       this.#connection.inbound.refuse(error, receipt);
       return;
@@ -106,6 +106,12 @@ export class Handling implements Consumer<unknown>, Follower {
     this.#host.report(error, this.#connection);
     if (receipt === null) this.#connection.tell({ type: "error", ...FAILED });
     else receipt.failed(FAILED.code, FAILED.message);
+  }
+
+  /** How long it took, whatever came of it. */
+  #count(form: Form, from: number): void {
+    const { processingSeconds } = this.#connection.counters;
+    processingSeconds[form].observe((performance.now() - from) / 1000);
   }
 
   /** The socket has closed: what the client sent before is handled first, after `open`. */

@@ -217,6 +217,18 @@ test("a flush that takes long goes on in the next turn, and nobody is forgotten"
   }
 });
 
+test("how long a message waited is counted when it has been written, and not again when there is nothing left", () => {
+  const turn = new ManualLoop();
+  const counters = new Counters();
+  const fanOut = new FanOut(counters, turn);
+  const [recipient = new RecordingRecipient(false)] = recipients(1);
+  // One more than may wait for the end of the turn.
+  for (let i = 0; i <= 100_000; i++) fanOut.deliver(frameOf("x"), recipient);
+  expect(recipient.writes).toBe(1);
+  turn.end();
+  expect(counters.fanOutSeconds.count).toBe(1);
+});
+
 test("a turn with very many different sequences is flushed before it ends", () => {
   const turn = new ManualLoop();
   const fanOut = new FanOut(new Counters(), turn);

@@ -114,6 +114,26 @@ test("refusals, closes and limits are counted; codes that clients make up are on
   });
 });
 
+test("a message counts as handled also where its handler fails", async () => {
+  const { manager, router, url, scrape } = await startCounted();
+  manager.on("error", () => {});
+  router.public("/fails", {
+    message: (_connection, message) => {
+      if (message === "now") throw new Error("at once");
+      return Promise.reject(new Error("later"));
+    },
+  });
+  const one = await Client.connect(`${url}/fails`);
+  for (const text of ["now", "later"]) {
+    one.socket.send(text);
+    expect(await one.nextJson()).toMatchObject({ code: "internal_error" });
+  }
+  expect(await scrape()).toMatchObject({
+    'websocket_message_processing_seconds_count{instance="one",type="text"}': 2,
+    'websocket_errors_total{instance="one",stage="handler"}': 2,
+  });
+});
+
 test("several managers share a registry, and one that is taken out is not counted any more", async () => {
   const one = await startCounted();
   const two = await startManager({ instanceId: "two" });
